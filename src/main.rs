@@ -1,2 +1,20 @@
-//! The thin binary.
-fn main() {}
+//! The thin binary: from C's `main` to the library, because Rust's own start-up would ignore SIGPIPE before anything
+//! could see how stead was started.
+#![no_main]
+
+use std::ffi::{CStr, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// The entry point that the C library calls.
+#[unsafe(no_mangle)]
+extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc::c_int {
+    let count = usize::try_from(argc).unwrap_or_default();
+    let args: Vec<OsString> = (0..count)
+        .map(|index| {
+            // SAFETY: argv holds argc pointers to C strings that live as long as the process (C11, 5.1.2.2.1).
+            let arg = unsafe { CStr::from_ptr(*argv.add(index)) };
+            OsStr::from_bytes(arg.to_bytes()).to_owned()
+        })
+        .collect();
+    stead::app::main(&args).code().into()
+}

@@ -1,7 +1,5 @@
 //! Command lines and environments of tini and dumb-init, with what their own programs made of each.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
-
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -1,0 +1,99 @@
+//! What the environment says: stead's own variables, the labels, and what an orchestrator injects.
+
+use std::ffi::{OsStr, OsString};
+
+use super::setting::{SETTINGS, suggestion};
+use super::{Flag, Mistake, text};
+
+/// The environment, as name and value.
+#[derive(Debug, Default)]
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+    host_name: String,
+}
+
+/// What labels everything that stead says: the endpoints' answers and its events.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Labels {
+    /// `SERVICE_NAME`.
+    pub service: Option<String>,
+    /// `INSTANCE_ID`, else the host name.
+    pub instance: String,
+    /// `ENVIRONMENT`, else `NODE_ENV`.
+    pub environment: Option<String>,
+    /// `APP_VERSION`.
+    pub app_version: Option<String>,
+}
+
+impl Environment {
+    /// The environment with these variables, on this host.
+    pub fn new(variables: impl Iterator<Item = (OsString, OsString)>, host_name: String) -> Self {
+        Self {
+            variables: variables.collect(),
+            host_name,
+        }
+    }
+
+    /// A variable of the app's, where it is set, not empty, and text.
+    pub fn found(&self, name: &str) -> Option<String> {
+        let (_, value) = self.variables.iter().find(|(found, _)| found == name)?;
+        let value = value.to_str()?.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// stead's own variables. An empty one is not set: compose files pass those on that have no value.
+    pub(super) fn settings(&self) -> Result<Vec<Flag>, Mistake> {
+        let mut settings = Vec::new();
+        for (name, value) in &self.variables {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("STEAD_")) else {
+                continue;
+            };
+            if value.is_empty() || is_injected(name, value) {
+                continue;
+            }
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) else {
+                let names = SETTINGS.iter().map(|setting| setting.variable());
+                return Err(Mistake::at(
+                    name,
+                    format!("no such variable{}", suggestion(name, names)),
+                ));
+            };
+            settings.push((setting.key, text(name, value.clone())?));
+        }
+        Ok(settings)
+    }
+
+    pub(super) fn labels(&self) -> Labels {
+        Labels {
+            service: self.found("SERVICE_NAME"),
+            instance: self
+                .found("INSTANCE_ID")
+                .unwrap_or_else(|| self.host_name.clone()),
+            environment: self.found("ENVIRONMENT").or_else(|| self.found("NODE_ENV")),
+            app_version: self.found("APP_VERSION"),
+        }
+    }
+}
+
+/// Whether Kubernetes set it for a Service named `stead` or `stead-...`: `_SERVICE_HOST`, `_SERVICE_PORT*`, `_PORT`
+/// and `_PORT_<n>_<protocol>*` (the documentation of Service, "Environment variables"). A Service named `stead-app`
+/// makes `STEAD_APP_PORT` a URL, which the setting of that name never is.
+fn is_injected(name: &str, value: &OsStr) -> bool {
+    let is_url = value.to_str().is_some_and(|value| {
+        ["tcp://", "udp://", "sctp://"]
+            .iter()
+            .any(|scheme| value.starts_with(scheme))
+    });
+    let numbered_port = || {
+        let (_, rest) = name.split_once("_PORT_")?;
+        let (number, protocol) = rest.split_once('_')?;
+        let protocol = protocol.split('_').next()?;
+        let known = ["TCP", "UDP", "SCTP"].contains(&protocol);
+        (known && number.parse::<u16>().is_ok()).then_some(())
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || (name.ends_with("_PORT") && is_url)
+        || numbered_port().is_some()
+}

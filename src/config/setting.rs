@@ -1,0 +1,232 @@
+//! The table of settings: one row names a setting's flag, variable and file key, its form and its meaning.
+//! Parsing, unknown names, `--help` and `stead config` all come from it.
+
+/// One setting of `stead run`.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key in the file; the flag and the variable are made from it.
+    pub key: &'static str,
+    /// What its value looks like, for people; empty for a switch.
+    pub form: &'static str,
+    /// The default, for people.
+    pub default: &'static str,
+    /// May be given more than once.
+    pub repeatable: bool,
+    /// Whether there is a flag for it.
+    pub flag: bool,
+    /// What it does.
+    pub about: &'static str,
+}
+
+/// Every setting, in the order of `--help` and of `stead config`.
+pub const SETTINGS: &[Setting] = &[
+    valued(
+        "grace",
+        "DURATION",
+        "30s",
+        "from the first signal to KILL, the delay included",
+    ),
+    valued(
+        "drain_delay",
+        "DURATION",
+        "0s",
+        "not ready for so long before the stop signal goes out",
+    ),
+    valued(
+        "linger",
+        "DURATION",
+        "5s",
+        "what is left gets so long when the command ended by itself",
+    ),
+    valued(
+        "stop_signal",
+        "SIGNAL",
+        "what came",
+        "what the command is stopped with (nginx wants QUIT)",
+    ),
+    switch(
+        "signal_group",
+        "send signals to the command's process group",
+    ),
+    repeated(
+        "rewrite",
+        "FROM:TO",
+        "forward a signal as another one; 0 drops it",
+    ),
+    repeated("remap_exit", "FROM:TO", "change an exit code (143:0)"),
+    switch(
+        "clean_stop_ok",
+        "exit 0 when the command ended with 128+n by a signal n that stead sent",
+    ),
+    valued(
+        "app_port",
+        "PORT|off",
+        "$PORT",
+        "the app is up when this port accepts connections",
+    ),
+    valued(
+        "app_url",
+        "URL",
+        "none",
+        "the app is up when this URL answers 200 to 399",
+    ),
+    switch("app_live", "the app's checks count for liveness too"),
+    Setting {
+        flag: false,
+        ..valued(
+            "listen",
+            "[HOST:]PORT|off",
+            "[::]:9321",
+            "where the endpoints listen",
+        )
+    },
+    valued(
+        "details",
+        "always|loopback|never",
+        "always",
+        "who sees why a check fails, and the page",
+    ),
+    valued(
+        "discover",
+        "on|off",
+        "on",
+        "look for the app's PORT in the environment",
+    ),
+    valued(
+        "logs",
+        "raw",
+        "raw",
+        "how the command's output goes through",
+    ),
+    valued(
+        "log_format",
+        "auto|json|text",
+        "auto",
+        "the form of stead's own events on stderr",
+    ),
+    valued(
+        "log_level",
+        "off|error|warn|info|debug",
+        "$LOG_LEVEL or info",
+        "which of them are written",
+    ),
+    valued(
+        "config",
+        "PATH",
+        "/etc/stead.toml",
+        "the configuration file",
+    ),
+];
+
+const fn valued(
+    key: &'static str,
+    form: &'static str,
+    default: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        form,
+        default,
+        repeatable: false,
+        flag: true,
+        about,
+    }
+}
+
+const fn repeated(key: &'static str, form: &'static str, about: &'static str) -> Setting {
+    Setting {
+        repeatable: true,
+        ..valued(key, form, "none", about)
+    }
+}
+
+const fn switch(key: &'static str, about: &'static str) -> Setting {
+    valued(key, "", "off", about)
+}
+
+impl Setting {
+    /// `--drain-delay`.
+    pub fn flag_name(&self) -> String {
+        format!("--{}", self.key.replace('_', "-"))
+    }
+
+    /// `STEAD_DRAIN_DELAY`.
+    pub fn variable(&self) -> String {
+        format!("STEAD_{}", self.key.to_ascii_uppercase())
+    }
+
+    /// Whether its flag may stand without a value.
+    pub fn is_switch(&self) -> bool {
+        self.form.is_empty()
+    }
+
+    /// Whether it may stand in the file: all but the file's own path.
+    pub fn in_file(&self) -> bool {
+        self.key != "config"
+    }
+}
+
+/// The setting with this key.
+pub fn by_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// `; did you mean NAME?`, where one of `names` is no more than two letters away.
+pub fn suggestion(unknown: &str, names: impl Iterator<Item = String>) -> String {
+    let nearest = names.map(|name| (distance(unknown, &name), name)).min();
+    match nearest {
+        Some((0..=2, name)) => format!("; did you mean {name}?"),
+        _ => String::new(),
+    }
+}
+
+/// The number of letters to change, add or remove from one to the other (Levenshtein's).
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(to.bytes()) {
+            let above = *cell;
+            left = (diagonal + usize::from(a != b))
+                .min(above + 1)
+                .min(left + 1);
+            *cell = left;
+            diagonal = above;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_counts_changed_added_and_removed_letters() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("grace", "grace", 0),
+            ("grcae", "grace", 2),
+            ("linger", "finger", 1),
+            ("abc", "abcd", 1),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_near_name_is_suggested_and_a_far_one_is_not() {
+        let names = || SETTINGS.iter().map(Setting::variable);
+        assert_eq!(
+            suggestion("STEAD_GRCE", names()),
+            "; did you mean STEAD_GRACE?"
+        );
+        assert_eq!(suggestion("STEAD_SOMETHING", names()), "");
+    }
+}

@@ -1,0 +1,115 @@
+//! The endpoints' server: bound before the child starts, it renders what is known and touches nothing else.
+//!
+//! It cannot be hurt: the number of connections, the size of a header and the time for it are bounded, no body is
+//! read, and an error of accept(2) is waited out.
+
+mod connections;
+mod page;
+mod report;
+mod routes;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::config::Listen;
+use connections::{Activity, Connections};
+pub use routes::View;
+use routes::respond;
+
+/// The time for a request's header.
+const HEADER_TIME: Duration = Duration::from_secs(2);
+/// The size of a request's header, in bytes.
+const HEADER_SIZE: usize = 8 * 1024;
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+/// The wait after an error of accept, doubled with each up to the second.
+const ACCEPT_PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// A bound listener, or none where the endpoints are off.
+pub fn bind(listen: Listen) -> io::Result<Option<TcpListener>> {
+    match listen {
+        Listen::Off => Ok(None),
+        Listen::At(address) => bind_to(address).map(Some),
+        Listen::Everywhere(port) => match bind_to((Ipv6Addr::UNSPECIFIED, port).into()) {
+            // A kernel or a namespace without IPv6.
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+                ) =>
+            {
+                bind_to((Ipv4Addr::UNSPECIFIED, port).into()).map(Some)
+            }
+            bound => bound.map(Some),
+        },
+    }
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        // The system's default for it can be changed; both families are what is promised.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Answers for ever. To be called inside the runtime.
+pub async fn serve(listener: TcpListener, view: View) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let view = Arc::new(view);
+    let mut connections = Connections::default();
+    let mut pause = ACCEPT_PAUSES.0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                pause = ACCEPT_PAUSES.0;
+                let view = view.clone();
+                connections.admit(|activity| tokio::spawn(answer(stream, peer, view, activity)));
+            }
+            Err(_) => {
+                // No descriptor or no memory is left: the oldest idle connection gives its own back.
+                connections.evict();
+                sleep(pause).await;
+                pause = (pause * 2).min(ACCEPT_PAUSES.1);
+            }
+        }
+    }
+}
+
+/// Serves one connection until it ends, in whatever way.
+async fn answer(stream: TcpStream, peer: SocketAddr, view: Arc<View>, activity: Activity) {
+    let is_local = peer.ip().to_canonical().is_loopback();
+    // A small answer should not wait for the acknowledgement of the one before it.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        activity.completed_a_request();
+        let response = respond(&request, is_local, &view);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(HEADER_SIZE)
+        .serve_connection(TokioIo::new(stream), service);
+    // Resets, garbage and time-outs are the peer's business.
+    let _ = connection.await;
+}

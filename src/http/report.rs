@@ -1,0 +1,455 @@
+//! From what is known to an answer: the verdict of each group of checks, and the forms that it is written in.
+//! Pure: the phase, the findings and the time go in.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::check::State;
+use crate::check::registry::Finding;
+use crate::cli::Group;
+use crate::config::Labels;
+use crate::supervisor::Phase;
+
+/// The verdict on a group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// All is well.
+    Ok,
+    /// What is not required is not up.
+    Degraded,
+    /// Not yet.
+    Starting,
+    /// Not now.
+    Unavailable,
+    /// Not any more.
+    Draining,
+}
+
+impl Verdict {
+    /// The name in the answer's `status`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Starting => "starting",
+            Self::Unavailable => "unavailable",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// Whether a platform should count it as a success: 200, else 503.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Degraded)
+    }
+
+    /// The IETF draft's word for it.
+    const fn ietf(self) -> &'static str {
+        match self {
+            Self::Ok => "pass",
+            Self::Degraded => "warn",
+            Self::Starting | Self::Unavailable | Self::Draining => "fail",
+        }
+    }
+}
+
+/// One answer before it is written.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Where stead is in its life.
+    pub phase: Phase,
+    /// The checks that the verdict is made of.
+    pub findings: Vec<Finding>,
+    /// What labels the answer.
+    pub labels: &'a Labels,
+    /// Whether reasons and times are shown.
+    pub details: bool,
+    /// The time of the answer.
+    pub now: SystemTime,
+}
+
+/// Whether a check counts in a group.
+pub fn counts(finding: &Finding, group: Group) -> bool {
+    match group {
+        Group::Live => finding.live,
+        Group::Ready => true,
+        Group::Startup => finding.startup,
+    }
+}
+
+/// The verdict of a group. `all` are the findings of every check, `counted` those that count here.
+pub fn judge(group: Group, phase: Phase, all: &[Finding], counted: &[Finding]) -> Verdict {
+    match group {
+        Group::Live => judge_live(phase, all, counted),
+        Group::Ready => judge_ready(phase, counted),
+        Group::Startup if has_started(phase, counted) => Verdict::Ok,
+        Group::Startup => Verdict::Starting,
+    }
+}
+
+/// The child was started and each check of the start-up group has passed once: true for good from then on.
+fn has_started(phase: Phase, findings: &[Finding]) -> bool {
+    phase != Phase::Starting
+        && findings
+            .iter()
+            .filter(|f| f.startup)
+            .all(|f| f.status.passed)
+}
+
+/// Live until the child has ended. The app's checks count from the start-up latch to the drain, and only where they
+/// say down: what is not known is no reason to kill.
+fn judge_live(phase: Phase, all: &[Finding], counted: &[Finding]) -> Verdict {
+    let counting = phase == Phase::Running && has_started(phase, all);
+    let down = counting && counted.iter().any(|finding| finding.state == State::Down);
+    if down || phase == Phase::Finished {
+        Verdict::Unavailable
+    } else {
+        Verdict::Ok
+    }
+}
+
+fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
+    match phase {
+        Phase::Starting => return Verdict::Starting,
+        Phase::Quiescing | Phase::Draining | Phase::Killing => return Verdict::Draining,
+        Phase::Finished => return Verdict::Unavailable,
+        Phase::Running => {}
+    }
+    let mut required = counted.iter().filter(|finding| finding.required);
+    if required.clone().any(|finding| !finding.status.passed) {
+        Verdict::Starting
+    } else if required.any(|finding| finding.state != State::Up) {
+        Verdict::Unavailable
+    } else if counted.iter().any(|finding| finding.state != State::Up) {
+        Verdict::Degraded
+    } else {
+        Verdict::Ok
+    }
+}
+
+/// The verdict on one check alone.
+pub fn judge_one(finding: &Finding) -> Verdict {
+    if finding.state == State::Up {
+        Verdict::Ok
+    } else {
+        Verdict::Unavailable
+    }
+}
+
+/// The answer as JSON; DESIGN, "Endpoints".
+#[derive(Serialize)]
+struct Answer<'a> {
+    status: &'static str,
+    phase: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
+    instance: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a str>,
+    timestamp: String,
+    checks: Checks<'a>,
+}
+
+/// The checks in their order, by name.
+struct Checks<'a>(&'a [Finding], bool);
+
+#[derive(Serialize)]
+struct CheckAnswer {
+    status: &'static str,
+    required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_ms: Option<u64>,
+    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    failures: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if passes a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Serialize for Checks<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0
+                .iter()
+                .map(|finding| (&finding.name, check_answer(finding, self.1))),
+        )
+    }
+}
+
+fn check_answer(finding: &Finding, details: bool) -> CheckAnswer {
+    let failure = finding.status.failure.filter(|_| details);
+    CheckAnswer {
+        status: finding.state.name(),
+        required: finding.required,
+        latency_ms: finding.status.latency.filter(|_| details).map(millis),
+        age_ms: finding
+            .age
+            .and_then(|age| u64::try_from(age.as_millis()).ok()),
+        since: timestamp(finding.status.since),
+        class: failure.map(|(class, _)| class.name()),
+        stage: failure.map(|(_, stage)| stage.name()),
+        failures: finding.status.failures,
+    }
+}
+
+impl Report<'_> {
+    /// stead's own shape.
+    pub fn json(&self) -> String {
+        let answer = Answer {
+            status: self.verdict.name(),
+            phase: self.phase.name(),
+            service: self.labels.service.as_deref(),
+            instance: &self.labels.instance,
+            environment: self.labels.environment.as_deref(),
+            timestamp: timestamp(self.now),
+            checks: Checks(&self.findings, self.details),
+        };
+        // Text, numbers and string keys cannot fail to be written.
+        serde_json::to_string(&answer).unwrap_or_default()
+    }
+
+    /// `application/health+json` of draft-inadarei-api-health-check-06.
+    pub fn ietf_json(&self) -> String {
+        let checks = self.findings.iter().map(|finding| {
+            let mut member = json!({
+                "componentType": "component",
+                "status": match finding.state {
+                    State::Up => "pass",
+                    _ if !finding.required => "warn",
+                    State::Unknown | State::Down => "fail",
+                },
+                "time": timestamp(finding.age.map_or(self.now, |age| self.now - age)),
+            });
+            if let (Some(object), true) = (member.as_object_mut(), self.details) {
+                if let Some(latency) = finding.status.latency {
+                    object.insert("observedValue".to_owned(), json!(millis(latency)));
+                    object.insert("observedUnit".to_owned(), json!("ms"));
+                }
+                if let Some((class, stage)) = finding.status.failure {
+                    object.insert(
+                        "output".to_owned(),
+                        json!(format!("{} at {}", class.name(), stage.name())),
+                    );
+                }
+            }
+            (
+                format!("{}:responseTime", finding.name),
+                Value::from(vec![member]),
+            )
+        });
+        let mut answer = json!({
+            "status": self.verdict.ietf(),
+            "serviceId": self.labels.instance,
+            "notes": [self.phase.name()],
+            "checks": checks.collect::<serde_json::Map<_, _>>(),
+        });
+        let further = [
+            ("description", &self.labels.service),
+            ("releaseId", &self.labels.app_version),
+        ];
+        for (name, value) in further {
+            if let (Some(object), Some(value)) = (answer.as_object_mut(), value) {
+                object.insert(name.to_owned(), json!(value));
+            }
+        }
+        answer.to_string()
+    }
+
+    /// The lines of Kubernetes' API server: `[+]app ok`, `[-]app failed: reason`.
+    pub fn verbose(&self, endpoint: &str) -> String {
+        let mut text = String::new();
+        for finding in &self.findings {
+            // Writing to a String cannot fail.
+            let _ = match (finding.state, finding.status.failure) {
+                (State::Up, _) => writeln!(text, "[+]{} ok", finding.name),
+                (_, Some((class, stage))) if self.details => {
+                    writeln!(
+                        text,
+                        "[-]{} failed: {} at {}",
+                        finding.name,
+                        class.name(),
+                        stage.name()
+                    )
+                }
+                _ if self.details => writeln!(text, "[-]{} failed: no result yet", finding.name),
+                _ => writeln!(text, "[-]{} failed: reason withheld", finding.name),
+            };
+        }
+        let _ = match self.verdict {
+            Verdict::Ok => writeln!(text, "{endpoint} check passed"),
+            Verdict::Degraded => writeln!(text, "{endpoint} check passed: degraded"),
+            verdict => writeln!(text, "{endpoint} check failed: {}", verdict.name()),
+        };
+        text
+    }
+}
+
+/// Milliseconds with three decimals.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// RFC 3339 in UTC with milliseconds.
+pub fn timestamp(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Class, Stage, Status};
+
+    fn finding(name: &str, state: State) -> Finding {
+        let failure = (state == State::Down).then_some((Class::ConnectRefused, Stage::Connect));
+        let status = Status {
+            state,
+            passed: state == State::Up,
+            failure,
+            ..Status::new()
+        };
+        Finding {
+            name: name.to_owned(),
+            required: true,
+            live: false,
+            startup: true,
+            state,
+            age: None,
+            status,
+        }
+    }
+
+    fn ready(phase: Phase, findings: &[Finding]) -> Verdict {
+        judge(Group::Ready, phase, findings, findings)
+    }
+
+    #[test]
+    fn ready_means_running_with_every_required_check_up() {
+        let up = finding("app", State::Up);
+        let down = Finding {
+            status: Status {
+                passed: true,
+                ..finding("app", State::Down).status
+            },
+            ..finding("app", State::Down)
+        };
+        assert_eq!(ready(Phase::Running, &[]), Verdict::Ok);
+        assert_eq!(
+            ready(Phase::Running, std::slice::from_ref(&up)),
+            Verdict::Ok
+        );
+        assert_eq!(
+            ready(Phase::Running, &[finding("app", State::Unknown)]),
+            Verdict::Starting
+        );
+        assert_eq!(
+            ready(Phase::Running, std::slice::from_ref(&down)),
+            Verdict::Unavailable
+        );
+        let optional = Finding {
+            required: false,
+            ..down
+        };
+        assert_eq!(
+            ready(Phase::Running, &[up.clone(), optional]),
+            Verdict::Degraded
+        );
+        for (phase, verdict) in [
+            (Phase::Starting, Verdict::Starting),
+            (Phase::Quiescing, Verdict::Draining),
+            (Phase::Draining, Verdict::Draining),
+            (Phase::Killing, Verdict::Draining),
+            (Phase::Finished, Verdict::Unavailable),
+        ] {
+            assert_eq!(ready(phase, std::slice::from_ref(&up)), verdict);
+        }
+    }
+
+    #[test]
+    fn live_asks_the_app_only_between_start_up_and_drain() {
+        let passed = Status {
+            passed: true,
+            ..finding("app", State::Down).status
+        };
+        let down = [Finding {
+            live: true,
+            status: passed,
+            ..finding("app", State::Down)
+        }];
+        let never_up = [Finding {
+            live: true,
+            ..finding("app", State::Down)
+        }];
+        let live = |phase, findings: &[Finding]| judge(Group::Live, phase, findings, findings);
+        assert_eq!(live(Phase::Running, &down), Verdict::Unavailable);
+        assert_eq!(live(Phase::Running, &never_up), Verdict::Ok);
+        for phase in [
+            Phase::Starting,
+            Phase::Quiescing,
+            Phase::Draining,
+            Phase::Killing,
+        ] {
+            assert_eq!(live(phase, &down), Verdict::Ok);
+        }
+        assert_eq!(live(Phase::Finished, &[]), Verdict::Unavailable);
+    }
+
+    #[test]
+    fn started_is_for_good() {
+        let failing_again = Status {
+            passed: true,
+            ..finding("app", State::Down).status
+        };
+        let findings = [Finding {
+            status: failing_again,
+            ..finding("app", State::Down)
+        }];
+        assert_eq!(
+            judge(Group::Startup, Phase::Finished, &findings, &findings),
+            Verdict::Ok
+        );
+        assert_eq!(
+            judge(Group::Startup, Phase::Starting, &findings, &findings),
+            Verdict::Starting
+        );
+    }
+
+    #[test]
+    fn without_details_no_reason_is_told() {
+        let labels = Labels::default();
+        let report = |details| Report {
+            verdict: Verdict::Unavailable,
+            phase: Phase::Running,
+            findings: vec![finding("app", State::Down)],
+            labels: &labels,
+            details,
+            now: SystemTime::now(),
+        };
+        for text in [
+            report(false).json(),
+            report(false).ietf_json(),
+            report(false).verbose("readyz"),
+        ] {
+            assert!(!text.contains("connect"), "{text}");
+        }
+        assert_eq!(
+            report(true).verbose("readyz"),
+            "[-]app failed: connect_refused at connect\nreadyz check failed: unavailable\n"
+        );
+    }
+}

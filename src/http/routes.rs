@@ -1,0 +1,243 @@
+//! From a request to a response; pure, but for the clock and the channels that it reads.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
+    TRANSFER_ENCODING,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::watch;
+
+use super::page;
+use super::report::{Report, Verdict, counts, judge, judge_one, timestamp};
+use crate::check::registry::{Finding, Registry};
+use crate::cli::Group;
+use crate::config::{Details, Labels};
+use crate::supervisor::Phase;
+
+const JSON: &str = "application/json";
+const HEALTH_JSON: &str = "application/health+json";
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// All that the answers are made of.
+pub struct View {
+    /// Where stead is in its life.
+    pub phase: watch::Receiver<Phase>,
+    /// The checks.
+    pub registry: Registry,
+    /// What labels the answers.
+    pub labels: Labels,
+    /// Who sees the details.
+    pub details: Details,
+}
+
+/// A path that is answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Route<'a> {
+    Page,
+    Group(Group),
+    One(Group, &'a str),
+}
+
+/// What the query asks for.
+#[derive(Debug, Default)]
+struct Query<'a> {
+    verbose: bool,
+    excluded: Vec<&'a str>,
+}
+
+/// The endpoint that a path names, by its own name or by one of those that apps use.
+fn route(path: &str) -> Option<Route<'_>> {
+    Some(match path {
+        "/" => Route::Page,
+        "/livez" | "/health" | "/health/live" | "/live" => Route::Group(Group::Live),
+        "/readyz" | "/ready" | "/health/ready" => Route::Group(Group::Ready),
+        "/startupz" => Route::Group(Group::Startup),
+        _ => {
+            let (group, check) = [Group::Live, Group::Ready, Group::Startup]
+                .into_iter()
+                .find_map(|group| {
+                    Some((group, path.strip_prefix(group.path())?.strip_prefix('/')?))
+                })?;
+            Route::One(group, check)
+        }
+    })
+}
+
+fn query(text: &str) -> Query<'_> {
+    let mut query = Query::default();
+    for part in text.split('&') {
+        match part.split_once('=') {
+            None if part == "verbose" => query.verbose = true,
+            Some(("verbose", value)) => query.verbose = !matches!(value, "0" | "false"),
+            Some(("exclude", check)) => query.excluded.push(check),
+            _ => {}
+        }
+    }
+    query
+}
+
+/// Answers one request. `is_local`: the peer has a loopback address.
+pub fn respond<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full<Bytes>> {
+    let mut response = answer(request, is_local, view);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // No body is ever read, so a connection that carries one cannot be used again.
+    let has_body = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .is_some_and(|length| length != "0");
+    if has_body || request.headers().contains_key(TRANSFER_ENCODING) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full<Bytes>> {
+    let Some(route) = route(request.uri().path()) else {
+        return not_found();
+    };
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    let details = match view.details {
+        Details::Always => true,
+        Details::Loopback => is_local,
+        Details::Never => false,
+    };
+    let query = query(request.uri().query().unwrap_or_default());
+    let all = view.registry.findings();
+    let phase = *view.phase.borrow();
+    let now = SystemTime::now();
+    let (group, verdict, findings, endpoint) = match route {
+        Route::Page if details => {
+            return written(
+                StatusCode::OK,
+                HTML,
+                page::render(phase, &all, &view.labels, now),
+            );
+        }
+        Route::Page => return not_found(),
+        Route::Group(group) => {
+            let counted: Vec<Finding> = all
+                .iter()
+                .filter(|finding| {
+                    counts(finding, group) && !query.excluded.contains(&finding.name.as_str())
+                })
+                .cloned()
+                .collect();
+            (
+                group,
+                judge(group, phase, &all, &counted),
+                counted,
+                String::new(),
+            )
+        }
+        Route::One(group, name) => {
+            let one = all
+                .into_iter()
+                .find(|finding| finding.name == name && counts(finding, group));
+            let Some(one) = one else { return not_found() };
+            (group, judge_one(&one), vec![one], format!("/{name}"))
+        }
+    };
+    let status = if verdict.is_success() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let report = Report {
+        verdict,
+        phase,
+        findings,
+        labels: &view.labels,
+        details,
+        now,
+    };
+    if query.verbose {
+        let endpoint = format!("{}{endpoint}", group.path().trim_start_matches('/'));
+        return written(status, TEXT, report.verbose(&endpoint));
+    }
+    if accepts_health_json(request) {
+        return written(status, HEALTH_JSON, report.ietf_json());
+    }
+    written(status, JSON, report.json())
+}
+
+fn accepts_health_json<B>(request: &Request<B>) -> bool {
+    let accepted = request
+        .headers()
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| {
+        range
+            .split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(HEALTH_JSON))
+    })
+}
+
+fn not_found() -> Response<Full<Bytes>> {
+    problem(StatusCode::NOT_FOUND, "not found")
+}
+
+/// An answer that is about the request and not about the app.
+fn problem(status: StatusCode, error: &str) -> Response<Full<Bytes>> {
+    let timestamp = timestamp(SystemTime::now());
+    let body = serde_json::json!({"status": Verdict::Unavailable.name(), "error": error, "timestamp": timestamp});
+    written(status, JSON, body.to_string())
+}
+
+fn written(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alias_leads_to_its_group() {
+        for (path, expected) in [
+            ("/", Some(Route::Page)),
+            ("/livez", Some(Route::Group(Group::Live))),
+            ("/live", Some(Route::Group(Group::Live))),
+            ("/health", Some(Route::Group(Group::Live))),
+            ("/health/live", Some(Route::Group(Group::Live))),
+            ("/readyz", Some(Route::Group(Group::Ready))),
+            ("/ready", Some(Route::Group(Group::Ready))),
+            ("/health/ready", Some(Route::Group(Group::Ready))),
+            ("/startupz", Some(Route::Group(Group::Startup))),
+            ("/readyz/app", Some(Route::One(Group::Ready, "app"))),
+            ("/readyzapp", None),
+            ("/livez2", None),
+            ("/metrics/x", None),
+            ("", None),
+        ] {
+            assert_eq!(route(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn queries_are_read_and_unknown_ones_passed_over() {
+        let found = query("exclude=a&verbose&x=y&exclude=b&");
+        assert!(found.verbose);
+        assert_eq!(found.excluded, ["a", "b"]);
+        assert!(!query("verbose=false").verbose);
+        assert!(!query("").verbose);
+    }
+}

@@ -1,0 +1,174 @@
+//! An event as a line: a JSON object, or text for a person.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::Labels;
+
+/// One JSON object a line: timestamp, level, message, the event's fields, the labels.
+pub struct Json {
+    /// What goes onto every line.
+    pub labels: Labels,
+}
+
+/// `HH:MM:SS level message key=value`, in UTC.
+pub struct Text {
+    /// Whether the terminal shows colours.
+    pub colours: bool,
+}
+
+/// The fields of one event in their order; `message` first, because tracing puts it there.
+#[derive(Default)]
+struct Fields(Vec<(&'static str, Value)>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push((field.name(), format!("{value:?}").into()));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.push((field.name(), value.into()));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.push((field.name(), value.into()));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.push((field.name(), value.into()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.push((field.name(), value.into()));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // Milliseconds are all that the durations in the log are good for.
+        self.0
+            .push((field.name(), ((value * 1e3).round() / 1e3).into()));
+    }
+}
+
+impl Fields {
+    fn of(event: &Event<'_>) -> Self {
+        let mut fields = Self::default();
+        event.record(&mut fields);
+        fields
+    }
+}
+
+/// The level in lower case, as most collectors write it.
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut to: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let timestamp = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
+        let level = level_name(*event.metadata().level());
+        let mut separator = '{';
+        let mut member = |name: &str, value: &Value| {
+            let name = Value::from(name);
+            write!(to, "{separator}{name}:{value}")?;
+            separator = ',';
+            Ok(())
+        };
+        member("timestamp", &timestamp.into())?;
+        member("level", &level.into())?;
+        for (name, value) in &Fields::of(event).0 {
+            member(name, value)?;
+        }
+        for (name, value) in label_members(&self.labels) {
+            member(&name, &value)?;
+        }
+        to.write_str("}\n")
+    }
+}
+
+/// The labels that are set.
+fn label_members(labels: &Labels) -> Map<String, Value> {
+    let Labels {
+        service,
+        instance,
+        environment,
+        app_version,
+    } = labels;
+    let all = [
+        ("service", service.as_ref()),
+        ("instance", Some(instance)),
+        ("environment", environment.as_ref()),
+        ("app_version", app_version.as_ref()),
+    ];
+    let set = all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.as_str().into())));
+    set.collect()
+}
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut to: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let timestamp = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let time = timestamp.get(11..19).unwrap_or_default();
+        let level = *event.metadata().level();
+        let (colour, dim, plain) = match level {
+            _ if !self.colours => ("", "", ""),
+            Level::ERROR => ("\x1b[31m", "\x1b[2m", "\x1b[0m"),
+            Level::WARN => ("\x1b[33m", "\x1b[2m", "\x1b[0m"),
+            _ => ("\x1b[32m", "\x1b[2m", "\x1b[0m"),
+        };
+        write!(
+            to,
+            "{dim}{time}{plain} {colour}{}{plain} stead:",
+            level_name(level)
+        )?;
+        for (name, value) in &Fields::of(event).0 {
+            match value {
+                Value::String(text) if *name == "message" => {
+                    write!(to, " {}", text.escape_debug())?
+                }
+                Value::String(text) if is_bare(text) => write!(to, " {dim}{name}={plain}{text}")?,
+                value => write!(to, " {dim}{name}={plain}{value}")?,
+            }
+        }
+        to.write_str("\n")
+    }
+}
+
+/// Whether a text needs no quotes to be read as one value.
+fn is_bare(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'=')
+}

@@ -1,0 +1,32 @@
+//! stead's own events: one line each on standard error, through tracing-subscriber.
+//! The messages are constant and the fields are a contract (README, "Log events").
+
+mod format;
+pub mod writer;
+
+use crate::config::{Events, Labels, LogFormat};
+use crate::sys::descriptors::stderr_is_terminal;
+
+use format::{Json, Text};
+use writer::Lines;
+
+/// Sends events to standard error from now on; they are written once [`writer::release`] was called.
+pub fn init(events: Events, labels: Labels) {
+    let terminal = stderr_is_terminal();
+    let text = match events.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Json => false,
+        LogFormat::Text => true,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(events.level)
+        .with_writer(|| Lines);
+    // A second subscriber in one process can only be a test's, which keeps its own.
+    let _ = if text {
+        let subscriber = builder.event_format(Text { colours: terminal }).finish();
+        tracing::subscriber::set_global_default(subscriber)
+    } else {
+        let subscriber = builder.event_format(Json { labels }).finish();
+        tracing::subscriber::set_global_default(subscriber)
+    };
+}

@@ -1,0 +1,286 @@
+//! The child: where its program is found, how it is started, and what is said when it cannot be.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use crate::exit::Exit;
+use crate::sys::process::Pid;
+use crate::sys::signals::Inherited;
+use crate::sys::spawn::{Leads, Program, SpawnError, spawn};
+use crate::sys::terminal::Terminal;
+
+/// Where programs are looked for when PATH is not set, as the container engines have it.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A command line, ready to be started.
+pub struct Command {
+    args: Vec<CString>,
+    env: Vec<CString>,
+    paths: Vec<CString>,
+}
+
+/// How the child stands to stead.
+pub struct Standing<'a> {
+    /// The group or session that it leads.
+    pub leads: Leads,
+    /// The terminal that it gets.
+    pub terminal: Option<Terminal>,
+    /// The signal state that it is given back.
+    pub inherited: &'a Inherited,
+}
+
+/// Why the command does not run: `cannot run NAME: reason`.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run {name}: {reason}")]
+pub struct CannotRun {
+    name: String,
+    reason: String,
+    /// The code that POSIX shells give for it.
+    pub exit: Exit,
+    /// errno, where execve(2) or fork(2) said no.
+    pub errno: Option<i32>,
+}
+
+impl Command {
+    /// The command `args` (its name first) with this process's environment.
+    pub fn new(args: &[OsString]) -> Result<Self, CannotRun> {
+        let c_string = |bytes: Vec<u8>| {
+            // An argument cannot hold a NUL: it came from argv.
+            CString::new(bytes).unwrap_or_default()
+        };
+        let name = args.first().cloned().unwrap_or_default();
+        let env = std::env::vars_os().map(|(mut entry, value)| {
+            entry.push("=");
+            entry.push(value);
+            c_string(entry.into_vec())
+        });
+        let paths = candidates(&name, std::env::var_os("PATH").as_deref());
+        if paths.is_empty() {
+            return Err(CannotRun::not_found(&name));
+        }
+        Ok(Self {
+            args: args
+                .iter()
+                .map(|arg| c_string(arg.clone().into_vec()))
+                .collect(),
+            env: env.collect(),
+            paths: paths.into_iter().map(c_string).collect(),
+        })
+    }
+
+    /// The name that the command was given by.
+    fn name(&self) -> &OsStr {
+        self.args
+            .first()
+            .map_or(OsStr::new(""), |arg| OsStr::from_bytes(arg.as_bytes()))
+    }
+
+    /// The name, for people; the arguments are never shown, for they can hold secrets.
+    pub fn program(&self) -> String {
+        self.name().to_string_lossy().into_owned()
+    }
+
+    /// Starts it. A script without `#!` is run by `/bin/sh`, as a shell would run it.
+    pub fn start(&self, standing: &Standing) -> Result<Pid, CannotRun> {
+        let (error, path) = match self.start_as(&self.paths, &self.args, standing) {
+            Ok(pid) => return Ok(pid),
+            Err(SpawnError::Fork(error)) => {
+                return Err(CannotRun::new(
+                    self.name(),
+                    format!("cannot start a process: {error}"),
+                    Exit::FAILURE,
+                    &error,
+                ));
+            }
+            Err(SpawnError::Exec { error, path }) => (error, self.paths.get(path)),
+        };
+        let Some(path) = path else {
+            return Err(CannotRun::not_found(self.name()));
+        };
+        match error.raw_os_error() {
+            Some(libc::ENOEXEC) if !is_binary(path) => self.start_script(path, standing),
+            Some(libc::ENOEXEC) => Err(self.cannot_execute(
+                "it is a program for another processor, or broken".to_owned(),
+                &error,
+            )),
+            Some(libc::ENOENT | libc::ENOTDIR) => Err(self.missing(&error)),
+            Some(libc::EACCES)
+                if std::path::Path::new(OsStr::from_bytes(path.as_bytes())).is_dir() =>
+            {
+                Err(self.cannot_execute("it is a directory".to_owned(), &error))
+            }
+            Some(libc::EACCES) => Err(self.cannot_execute(
+                format!("{} is not executable for this user", path.to_string_lossy()),
+                &error,
+            )),
+            _ => Err(self.cannot_execute(error.to_string(), &error)),
+        }
+    }
+
+    fn start_as(
+        &self,
+        paths: &[CString],
+        args: &[CString],
+        standing: &Standing,
+    ) -> Result<Pid, SpawnError> {
+        let Standing {
+            leads,
+            terminal,
+            inherited,
+        } = *standing;
+        spawn(&Program {
+            paths,
+            args,
+            env: &self.env,
+            leads,
+            terminal,
+            inherited,
+        })
+    }
+
+    /// What execvp(3) does for a file that the kernel cannot execute: `/bin/sh file args`.
+    fn start_script(&self, path: &CString, standing: &Standing) -> Result<Pid, CannotRun> {
+        let shell = c"/bin/sh".to_owned();
+        let further = self.args.iter().skip(1).cloned();
+        let args: Vec<CString> = [shell.clone(), path.clone()]
+            .into_iter()
+            .chain(further)
+            .collect();
+        self.start_as(&[shell], &args, standing).map_err(|error| {
+            let errno = std::io::Error::from_raw_os_error(libc::ENOEXEC);
+            self.cannot_execute(
+                format!("it has no #! line, and /bin/sh cannot run it: {error}"),
+                &errno,
+            )
+        })
+    }
+
+    fn cannot_execute(&self, reason: String, error: &std::io::Error) -> CannotRun {
+        CannotRun::new(self.name(), reason, Exit::CANNOT_EXECUTE, error)
+    }
+
+    /// Tells a file that is not there from one whose interpreter is not: execve(2) says ENOENT to both.
+    fn missing(&self, error: &std::io::Error) -> CannotRun {
+        let there = self
+            .paths
+            .iter()
+            .find(|path| std::path::Path::new(OsStr::from_bytes(path.as_bytes())).is_file());
+        let Some(path) = there else {
+            return CannotRun::not_found(self.name());
+        };
+        let reason = match interpreter(path) {
+            Some(interpreter) => format!("its interpreter {interpreter} is not in this image"),
+            None => "the dynamic loader that it needs is not in this image".to_owned(),
+        };
+        CannotRun::new(self.name(), reason, Exit::NOT_FOUND, error)
+    }
+}
+
+impl CannotRun {
+    fn new(name: &OsStr, reason: String, exit: Exit, error: &std::io::Error) -> Self {
+        Self {
+            name: name.to_string_lossy().into_owned(),
+            reason,
+            exit,
+            errno: error.raw_os_error(),
+        }
+    }
+
+    fn not_found(name: &OsStr) -> Self {
+        let reason = if name.as_bytes().contains(&b'/') {
+            "no such file"
+        } else {
+            "not found in PATH"
+        };
+        let error = std::io::Error::from_raw_os_error(libc::ENOENT);
+        Self::new(name, reason.to_owned(), Exit::NOT_FOUND, &error)
+    }
+}
+
+/// The paths that a command may be at: the name itself where it has a slash, else in each directory of PATH, where
+/// an empty one is the current directory, as POSIX has it.
+fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<Vec<u8>> {
+    if name.is_empty() {
+        return Vec::new();
+    }
+    if name.as_bytes().contains(&b'/') {
+        return vec![name.as_bytes().to_vec()];
+    }
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH)).as_bytes();
+    path.split(|byte| *byte == b':')
+        .map(|directory| {
+            let directory = if directory.is_empty() {
+                b"."
+            } else {
+                directory
+            };
+            [directory, b"/", name.as_bytes()].concat()
+        })
+        .collect()
+}
+
+/// The first bytes of a file; empty where it cannot be read.
+fn head(path: &CString) -> Vec<u8> {
+    let mut head = Vec::new();
+    if let Ok(file) = File::open(OsStr::from_bytes(path.as_bytes())) {
+        // What cannot be read cannot be told apart, which the caller treats as a script.
+        let _ = file.take(256).read_to_end(&mut head);
+    }
+    head
+}
+
+/// Whether the file is no text: a shell would not run it as a script.
+fn is_binary(path: &CString) -> bool {
+    let head = head(path);
+    let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    first_line.contains(&0)
+}
+
+/// What stands after `#!` in the file's first line.
+fn interpreter(path: &CString) -> Option<String> {
+    let head = head(path);
+    let line = head
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
+    let line = String::from_utf8_lossy(line);
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(name: &str, path: Option<&str>) -> Vec<String> {
+        let found = candidates(OsStr::new(name), path.map(OsStr::new));
+        found
+            .into_iter()
+            .map(|path| String::from_utf8(path).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_name_with_a_slash_is_not_looked_for() {
+        assert_eq!(paths("./app", Some("/bin")), ["./app"]);
+    }
+
+    #[test]
+    fn an_empty_directory_in_path_is_the_current_one() {
+        assert_eq!(
+            paths("app", Some("/bin::/opt")),
+            ["/bin/app", "./app", "/opt/app"]
+        );
+    }
+
+    #[test]
+    fn without_path_the_usual_directories_are_searched() {
+        assert!(paths("sh", None).contains(&"/bin/sh".to_owned()));
+    }
+
+    #[test]
+    fn an_empty_name_is_nowhere() {
+        assert_eq!(paths("", None), [] as [&str; 0]);
+    }
+}

@@ -1,0 +1,90 @@
+//! File descriptors that stead was started with: none of them is kept open by it, none of its own takes the
+//! place of a closed standard stream.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use super::checked;
+
+/// The first number that is not a standard stream.
+const FIRST: RawFd = 3;
+/// How far inherited descriptors are looked for where /proc is not mounted.
+const WITHOUT_PROC: RawFd = 256;
+
+/// Puts `/dev/null` (else a pipe's end) where stdin, stdout or stderr is closed, so that nothing that stead
+/// opens becomes one of them. They close at exec: the child finds what stead was given.
+pub fn occupy_closed_standard_streams() {
+    for fd in 0..FIRST {
+        if is_open(fd) {
+            continue;
+        }
+        let flags = libc::O_RDWR | libc::O_CLOEXEC;
+        // SAFETY: the path is a C string. The lowest free number is this closed stream's.
+        if unsafe { libc::open(c"/dev/null".as_ptr(), flags) } == -1 {
+            let mut ends = [-1; 2];
+            // SAFETY: two descriptors are written to the array.
+            unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+        }
+    }
+}
+
+fn is_open(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD only asks.
+    checked(unsafe { libc::fcntl(fd, libc::F_GETFD) }).is_ok()
+}
+
+/// The descriptors beyond the standard streams that are open now. Call it before anything is opened.
+pub fn beyond_standard() -> Vec<RawFd> {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return (FIRST..WITHOUT_PROC).filter(|fd| is_open(*fd)).collect();
+    };
+    let number =
+        |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let listed: Vec<RawFd> = entries.filter_map(number).collect();
+    // The listing's own descriptor was in it and is closed by now.
+    listed
+        .into_iter()
+        .filter(|fd| *fd >= FIRST && is_open(*fd))
+        .collect()
+}
+
+/// Closes descriptors that belong to the child, so that a socket which the child closes is closed.
+pub fn close(fds: &[RawFd]) {
+    for fd in fds {
+        // SAFETY: the caller got them from `beyond_standard`; nothing in this process uses them.
+        unsafe { libc::close(*fd) };
+    }
+}
+
+/// Whether standard error is a terminal.
+pub fn stderr_is_terminal() -> bool {
+    // SAFETY: isatty only asks.
+    unsafe { libc::isatty(libc::STDERR_FILENO) == 1 }
+}
+
+/// Writes all of `bytes` to standard error, waiting for the reader for as long as it takes; also where another
+/// process that shares the stream made it non-blocking. What cannot be written is lost: there is nobody to tell.
+pub fn write_to_stderr(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: the buffer is readable for its length.
+        let written =
+            unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+        if let Ok(written) = usize::try_from(written) {
+            bytes = bytes.get(written..).unwrap_or_default();
+            continue;
+        }
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EAGAIN) => {
+                let mut fd = libc::pollfd {
+                    fd: libc::STDERR_FILENO,
+                    events: libc::POLLOUT,
+                    revents: 0,
+                };
+                // SAFETY: one pollfd that outlives the call.
+                unsafe { libc::poll(&mut fd, 1, -1) };
+            }
+            _ => return,
+        }
+    }
+}

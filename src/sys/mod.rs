@@ -1,0 +1,20 @@
+//! All of stead's unsafe code: the system calls behind signals, processes, descriptors, the terminal and names.
+//! Each function is safe to call and says what it does to the process; policy is for the callers.
+
+pub mod descriptors;
+pub mod names;
+pub mod process;
+pub mod signals;
+pub mod spawn;
+pub mod terminal;
+
+use std::io;
+
+/// The result of a system call that answers -1 for an error.
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}

@@ -1,0 +1,144 @@
+//! Processes: who we are, who is told what, and what became of the children.
+
+use std::fmt;
+use std::io;
+
+use super::checked;
+use crate::exit::Exit;
+use crate::signal::Signal;
+
+/// The number of a process.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Pid(i32);
+
+impl Pid {
+    /// The process with this number.
+    pub const fn new(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+
+    /// This process.
+    pub fn own() -> Self {
+        // SAFETY: getpid has no preconditions and cannot fail.
+        Self(unsafe { libc::getpid() })
+    }
+
+    /// The process that started this one, or adopted it.
+    pub fn parent() -> Self {
+        // SAFETY: getppid has no preconditions and cannot fail.
+        Self(unsafe { libc::getppid() })
+    }
+
+    /// Whether this is the first process of its pid namespace.
+    pub const fn is_init(self) -> bool {
+        self.0 == 1
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Sends `signal` to one process.
+pub fn signal(pid: Pid, signal: Signal) -> io::Result<()> {
+    // SAFETY: kill takes numbers only.
+    checked(unsafe { libc::kill(pid.0, signal.number()) }).map(drop)
+}
+
+/// Sends `signal` to the process group that `leader` leads.
+pub fn signal_group(leader: Pid, signal: Signal) -> io::Result<()> {
+    // SAFETY: killpg takes numbers only.
+    checked(unsafe { libc::killpg(leader.0, signal.number()) }).map(drop)
+}
+
+/// Sends `signal` to every process of the pid namespace but this one. Refused unless this is its PID 1:
+/// anywhere else `kill(-1)` would reach processes that are not ours.
+pub fn signal_namespace(signal: Signal) -> io::Result<()> {
+    if !Pid::own().is_init() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // SAFETY: kill takes numbers only; we are PID 1 of the namespace that it is bound to.
+    checked(unsafe { libc::kill(-1, signal.number()) }).map(drop)
+}
+
+/// What became of a child.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// It exited with this code.
+    Exited(Exit),
+    /// A signal ended it.
+    Killed(Signal),
+    /// A signal stopped it.
+    Stopped(Signal),
+    /// It goes on after a stop.
+    Continued,
+}
+
+/// What waitpid(2) has to say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reaped {
+    /// This child, direct or adopted, has changed; if it has ended, it is gone now.
+    Changed(Pid, Change),
+    /// There are children, and nothing new of them.
+    Nothing,
+    /// There is no child left.
+    NoChild,
+}
+
+/// Collects one change of any child, direct or adopted. Never blocks.
+/// This is the only wait of the whole program: a second one would steal exit codes from it.
+pub fn reap() -> Reaped {
+    let mut status = 0;
+    loop {
+        let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
+        // SAFETY: status is ours to write.
+        match unsafe { libc::waitpid(-1, &mut status, flags) } {
+            0 => return Reaped::Nothing,
+            -1 if io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => {}
+            -1 => return Reaped::NoChild,
+            pid => {
+                if let Some(change) = change(status) {
+                    return Reaped::Changed(Pid(pid), change);
+                }
+            }
+        }
+    }
+}
+
+/// A wait status in words.
+fn change(status: i32) -> Option<Change> {
+    if libc::WIFEXITED(status) {
+        Some(Change::Exited(Exit::new(libc::WEXITSTATUS(status) as u8)))
+    } else if libc::WIFSIGNALED(status) {
+        Signal::from_number(libc::WTERMSIG(status)).map(Change::Killed)
+    } else if libc::WIFSTOPPED(status) {
+        Signal::from_number(libc::WSTOPSIG(status)).map(Change::Stopped)
+    } else {
+        Some(Change::Continued)
+    }
+}
+
+/// Makes orphaned descendants children of this process, as they are of PID 1; prctl(2).
+pub fn become_subreaper() -> io::Result<()> {
+    // SAFETY: PR_SET_CHILD_SUBREAPER takes a number only.
+    checked(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// Asks the kernel to send `signal` to this process when the thread that started it ends; prctl(2).
+pub fn signal_me_when_my_parent_ends(signal: Signal) -> io::Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes a number only.
+    checked(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.number(), 0, 0, 0) }).map(drop)
+}
+
+/// Ends this process at once, without running anything more.
+pub fn exit_now(exit: Exit) -> ! {
+    // SAFETY: _exit has no preconditions; other threads end with the process.
+    unsafe { libc::_exit(exit.code().into()) }
+}

@@ -1,0 +1,163 @@
+//! Signals as data: everything is blocked as the first act of the program and read from a signalfd(2).
+//!
+//! A blocked signal is kept by the kernel, even for PID 1, which would lose what it has no handler for
+//! (`sig_task_ignored` in the kernel's signal.c); so nothing that comes after the first system call is
+//! lost, and no disposition is ever touched: the child inherits them as they were. A real fault of
+//! stead's own still ends it, because the kernel forces a blocked SEGV, BUS, FPE, ILL or TRAP through.
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use super::checked;
+use super::process::Pid;
+use crate::signal::Signal;
+
+/// What the process was started with, to be given to the child unchanged.
+#[derive(Clone, Copy)]
+pub struct Inherited {
+    mask: libc::sigset_t,
+    child_action: libc::sigaction,
+}
+
+/// A signal that arrived, and from whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery {
+    /// The signal.
+    pub signal: Signal,
+    /// The sender, 0 where it is outside the pid namespace.
+    pub from: Pid,
+    /// Made by the kernel (a terminal's key, a fault, a timer) and not by kill(2) or sigqueue(3).
+    pub by_kernel: bool,
+}
+
+/// Blocks every signal in the calling thread and in all threads that it will start.
+///
+/// `SIGCHLD` is also given its default action: where it was inherited as ignored, the kernel would
+/// reap the children itself and their exit codes would be lost (sigaction(2), `SIG_IGN`).
+pub fn block_all() -> io::Result<Inherited> {
+    let mut all = MaybeUninit::uninit();
+    let mut mask = MaybeUninit::uninit();
+    let mut child_action = MaybeUninit::uninit();
+    // SAFETY: each call fills the set or the action that it is given, before it is read.
+    unsafe {
+        checked(libc::sigfillset(all.as_mut_ptr()))?;
+        checked(libc::sigprocmask(
+            libc::SIG_SETMASK,
+            all.as_ptr(),
+            mask.as_mut_ptr(),
+        ))?;
+        let default: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        checked(libc::sigaction(
+            libc::SIGCHLD,
+            &default,
+            child_action.as_mut_ptr(),
+        ))?;
+        Ok(Inherited {
+            mask: mask.assume_init(),
+            child_action: child_action.assume_init(),
+        })
+    }
+}
+
+impl Inherited {
+    /// Gives the calling process the mask and the dispositions that stead was started with.
+    /// Async-signal-safe, for use between fork and exec.
+    pub fn restore(&self) {
+        // SAFETY: both were filled by the kernel; neither call can fail with them.
+        unsafe {
+            libc::sigaction(libc::SIGCHLD, &self.child_action, std::ptr::null_mut());
+            libc::sigprocmask(libc::SIG_SETMASK, &self.mask, std::ptr::null_mut());
+        }
+    }
+}
+
+/// The queue of signals sent to this process, as a file descriptor.
+pub struct SignalFd(OwnedFd);
+
+impl SignalFd {
+    /// Opens the queue for every signal; [`block_all`] must have come before.
+    pub fn open() -> io::Result<Self> {
+        let mut all = MaybeUninit::uninit();
+        // SAFETY: the set is filled before it is read, and the descriptor is ours alone.
+        unsafe {
+            checked(libc::sigfillset(all.as_mut_ptr()))?;
+            let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+            let fd = checked(libc::signalfd(-1, all.as_ptr(), flags))?;
+            Ok(Self(OwnedFd::from_raw_fd(fd)))
+        }
+    }
+
+    /// The next signal that is waiting, if there is one. Never blocks.
+    pub fn next(&self) -> Option<Delivery> {
+        let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: the kernel writes whole records of this size or none; zero is a valid record.
+        let info = unsafe {
+            if libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), size) != size as isize {
+                return None;
+            }
+            info.assume_init()
+        };
+        Some(Delivery {
+            signal: Signal::from_number(info.ssi_signo as i32)?,
+            from: Pid::new(info.ssi_pid as i32),
+            by_kernel: info.ssi_code > 0,
+        })
+    }
+
+    /// Waits until a signal is there or `limit` is over (`None`: for ever).
+    pub fn wait(&self, limit: Option<Duration>) {
+        let mut fds = libc::pollfd {
+            fd: self.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let limit = limit.map(|limit| libc::timespec {
+            tv_sec: limit.as_secs() as libc::time_t,
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: one pollfd and a timespec that outlive the call. An early return only looks again.
+        unsafe { libc::ppoll(&mut fds, 1, limit, std::ptr::null()) };
+    }
+}
+
+impl AsRawFd for SignalFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Stops this process's whole group as Ctrl-Z would, and comes back when it is continued.
+///
+/// The kernel itself decides whether anybody could continue it: for PID 1 and for an orphaned
+/// group (no shell above) the stop is discarded and this returns at once (setpgid(2)).
+pub fn stop_own_group() {
+    // SAFETY: plain system calls on sets that are filled before use.
+    unsafe {
+        let mut only = MaybeUninit::uninit();
+        libc::sigemptyset(only.as_mut_ptr());
+        libc::sigaddset(only.as_mut_ptr(), libc::SIGTSTP);
+        libc::kill(0, libc::SIGTSTP);
+        libc::sigprocmask(libc::SIG_UNBLOCK, only.as_ptr(), std::ptr::null_mut());
+        libc::sigprocmask(libc::SIG_BLOCK, only.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Stops this process until it is continued; nothing happens in PID 1, which cannot be stopped from inside.
+pub fn stop_self() {
+    // SAFETY: raise takes a number.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+/// Whether `signal` was sent and not read yet.
+pub fn is_pending(signal: Signal) -> bool {
+    let mut pending = MaybeUninit::uninit();
+    // SAFETY: the set is filled by the first call and read by the second.
+    unsafe {
+        libc::sigpending(pending.as_mut_ptr()) == 0
+            && libc::sigismember(pending.as_ptr(), signal.number()) == 1
+    }
+}

@@ -1,0 +1,232 @@
+//! Starting the child: one fork(2) and exec, by hand.
+//!
+//! `std::process::Command` would hand on stead's blocked signals and tell the child's pid only after its exec;
+//! here the child gets the mask and dispositions that stead was started with, its own process group and the
+//! terminal, and between fork and exec it makes only async-signal-safe calls (signal-safety(7)).
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::size_of;
+use std::ptr;
+
+use super::checked;
+use super::process::{Pid, exit_now};
+use super::signals::Inherited;
+use super::terminal::Terminal;
+use crate::exit::Exit;
+
+/// A program and all that it is started with.
+pub struct Program<'a> {
+    /// Where it may be, tried in this order as execvp(3) does.
+    pub paths: &'a [CString],
+    /// Its arguments, its own name first.
+    pub args: &'a [CString],
+    /// Its environment, `NAME=value` each.
+    pub env: &'a [CString],
+    /// The group or session that it leads.
+    pub leads: Leads,
+    /// The terminal that it gets: as the foreground group, or as its session's own.
+    pub terminal: Option<Terminal>,
+    /// The signal state that it is given back.
+    pub inherited: &'a Inherited,
+}
+
+/// What the child leads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leads {
+    /// A process group in stead's session.
+    Group,
+    /// A session of its own.
+    Session,
+}
+
+/// Why there is no child.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The system has no room for another process.
+    #[error("start a process: {0}")]
+    Fork(#[source] io::Error),
+    /// No path could be executed: the error of the last that mattered, and which it was.
+    #[error("{error}")]
+    Exec {
+        /// As execve(2) gave it.
+        error: io::Error,
+        /// Its place in [`Program::paths`].
+        path: usize,
+    },
+}
+
+/// What the child writes to its parent when exec fails: errno and the number of the path.
+type Report = [i32; 2];
+
+/// Starts the program and returns once it runs, or has failed to.
+pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
+    let mut env = pointers(program.env);
+    let mut listen_pid = ListenPid::in_env(program.env);
+    let args = pointers(program.args);
+    let mut ends = [-1; 2];
+    // SAFETY: two descriptors are written to the array.
+    checked(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })
+        .map_err(SpawnError::Fork)?;
+    let [reader, writer] = ends;
+    // SAFETY: the child makes only async-signal-safe calls on memory that was made before the fork.
+    let child = unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            lead(program);
+            listen_pid.write_own(&mut env);
+            let report = execute(program, &args, &env);
+            libc::write(writer, ptr::from_ref(&report).cast(), size_of::<Report>());
+            exit_now(Exit::NOT_FOUND);
+        }
+        child
+    };
+    let error = io::Error::last_os_error();
+    // SAFETY: both descriptors are ours; the child has its own copies.
+    let report = unsafe {
+        libc::close(writer);
+        let report = if child == -1 {
+            None
+        } else {
+            read_report(reader)
+        };
+        libc::close(reader);
+        report
+    };
+    match report {
+        _ if child == -1 => Err(SpawnError::Fork(error)),
+        None => Ok(Pid::new(child)),
+        Some([errno, path]) => {
+            // SAFETY: the child that failed to exec is collected here, before the reaper knows of any child.
+            unsafe { libc::waitpid(child, ptr::null_mut(), 0) };
+            let path = usize::try_from(path).unwrap_or_default();
+            Err(SpawnError::Exec {
+                error: io::Error::from_raw_os_error(errno),
+                path,
+            })
+        }
+    }
+}
+
+/// In the child: its group or session, the terminal, the signals. A failure here (a terminal that is gone, say)
+/// is no reason not to run the program.
+///
+/// # Safety
+/// Only between fork and exec.
+unsafe fn lead(program: &Program) {
+    // SAFETY: each of these calls is async-signal-safe.
+    unsafe {
+        match program.leads {
+            Leads::Group => {
+                libc::setpgid(0, 0);
+                if let Some(terminal) = program.terminal {
+                    terminal.give_to(Pid::own());
+                }
+            }
+            Leads::Session => {
+                libc::setsid();
+                if let Some(terminal) = program.terminal {
+                    terminal.take();
+                }
+            }
+        }
+    }
+    program.inherited.restore();
+}
+
+/// In the child: executes the first path that can be, as execvp(3) searches; comes back with the reason if none can.
+///
+/// # Safety
+/// Only between fork and exec; `args` and `env` must end with a null pointer.
+unsafe fn execute(
+    program: &Program,
+    args: &[*const libc::c_char],
+    env: &[*const libc::c_char],
+) -> Report {
+    let mut report = [libc::ENOENT, 0];
+    for (path, number) in program.paths.iter().zip(0..) {
+        // SAFETY: C strings, and arrays of C strings that end with a null pointer.
+        let errno = unsafe {
+            libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr());
+            *libc::__errno_location()
+        };
+        match errno {
+            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG => {}
+            libc::EACCES => report = [errno, number],
+            _ => return [errno, number],
+        }
+    }
+    report
+}
+
+/// Reads what the child has to say; nothing means that its end of the pipe was closed by a successful exec.
+///
+/// # Safety
+/// `reader` must be an open descriptor.
+unsafe fn read_report(reader: libc::c_int) -> Option<Report> {
+    let mut report: Report = [0; 2];
+    // SAFETY: the buffer is writable for its size; a pipe hands over so few bytes whole.
+    let read = unsafe {
+        libc::read(
+            reader,
+            ptr::from_mut(&mut report).cast(),
+            size_of::<Report>(),
+        )
+    };
+    (read == size_of::<Report>() as isize).then_some(report)
+}
+
+/// The strings as C wants them: their addresses, then a null pointer.
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings
+        .iter()
+        .map(|s| s.as_ptr())
+        .chain([ptr::null()])
+        .collect()
+}
+
+/// systemd's `LISTEN_PID`, which tells whom passed sockets are for (sd_listen_fds(3)): where it names stead, it must
+/// name the child, whose pid is known in the child only.
+struct ListenPid {
+    place: Option<usize>,
+    text: [u8; Self::PREFIX.len() + 11],
+}
+
+impl ListenPid {
+    const PREFIX: &'static [u8] = b"LISTEN_PID=";
+
+    fn in_env(env: &[CString]) -> Self {
+        let own = format!("LISTEN_PID={}", Pid::own());
+        let place = env
+            .iter()
+            .position(|entry| CStr::to_bytes(entry) == own.as_bytes());
+        Self {
+            place,
+            text: [0; Self::PREFIX.len() + 11],
+        }
+    }
+
+    /// In the child: puts its own pid into the environment. Async-signal-safe.
+    fn write_own(&mut self, env: &mut [*const libc::c_char]) {
+        let Some(slot) = self.place.and_then(|place| env.get_mut(place)) else {
+            return;
+        };
+        let (mut number, mut digits) = (Pid::own().number(), 0);
+        let mut reversed = [0; 10];
+        for (digit, place) in reversed.iter_mut().zip(1..) {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+            digits = place;
+            if number == 0 {
+                break;
+            }
+        }
+        let text = Self::PREFIX
+            .iter()
+            .chain(reversed.iter().take(digits).rev());
+        for (to, from) in self.text.iter_mut().zip(text) {
+            *to = *from;
+        }
+        *slot = self.text.as_ptr().cast();
+    }
+}
