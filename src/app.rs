@@ -41,10 +41,7 @@ enum Failure {
     #[error(transparent)]
     Child(#[from] CannotRun),
     #[error("cannot {what}: {error}")]
-    System {
-        what: &'static str,
-        error: io::Error,
-    },
+    System { what: &'static str, error: io::Error },
 }
 
 /// What to do about a port that is taken.
@@ -72,19 +69,14 @@ impl Failure {
 
 /// Everything that stead does, from its arguments (the program's name first) to its exit code.
 pub fn main(args: &[OsString]) -> Exit {
-    let (name, rest) = args
-        .split_first()
-        .map_or((OsString::new(), args), |(name, rest)| (name.clone(), rest));
+    let (name, rest) =
+        args.split_first().map_or((OsString::new(), args), |(name, rest)| (name.clone(), rest));
     if let Some(style) = compat::style_of(cli::base_name(&name)) {
         return stand_in(style, rest);
     }
     // Checked before all else, because it runs every few seconds in every container.
     let is_check = rest.first().is_some_and(|command| command == "check");
-    let inherited = if is_check {
-        None
-    } else {
-        Some(signals::block_all())
-    };
+    let inherited = if is_check { None } else { Some(signals::block_all()) };
     let result = match (cli::parse(rest), inherited) {
         (Ok(Request::Check { group, quiet }), _) => return check(group, quiet),
         (Err(mistake), None) => Err((mistake.into(), Exit::FAILURE)),
@@ -141,10 +133,7 @@ fn run(flags: &[Flag], command: &[OsString], inherited: &Inherited) -> Result<Ex
     let config = Config::load(flags, &environment(), &read_file)?;
     logs::init(config.events, config.labels.clone());
     let own = Pid::own();
-    if let Some(error) = (!own.is_init())
-        .then(process::become_subreaper)
-        .and_then(Result::err)
-    {
+    if let Some(error) = (!own.is_init()).then(process::become_subreaper).and_then(Result::err) {
         warn!(%error, "orphans are not adopted");
     }
     let command = Command::new(command)?;
@@ -161,26 +150,12 @@ fn run(flags: &[Flag], command: &[OsString], inherited: &Inherited) -> Result<Ex
     if let Some(listener) = listener {
         let (checks, labels, details) = (checks(&config.app), config.labels, config.details);
         serve(async move {
-            let view = View {
-                phase: watched,
-                registry: Registry::start(checks),
-                labels,
-                details,
-            };
+            let view = View { phase: watched, registry: Registry::start(checks), labels, details };
             http::serve(listener, view).await
         })?;
     }
-    let wrapping = Wrapping {
-        group: config.signal_group,
-        ..Wrapping::default()
-    };
-    let supervisor = Supervisor {
-        signals: &queue,
-        inherited,
-        passed,
-        wrapping,
-        phase,
-    };
+    let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
+    let supervisor = Supervisor { signals: &queue, inherited, passed, wrapping, phase };
     let started = supervisor.start(&command, config.terms)?;
     logs::writer::release();
     let exit = match started {
@@ -207,13 +182,8 @@ fn serve(endpoints: impl Future<Output = io::Result<()>> + Send + 'static) -> Re
             warn!(%error, "endpoints ended");
         }
     };
-    let thread = std::thread::Builder::new()
-        .name("stead-http".to_owned())
-        .stack_size(512 * 1024);
-    thread
-        .spawn(work)
-        .map(drop)
-        .map_err(Failure::system("start the thread of the endpoints"))
+    let thread = std::thread::Builder::new().name("stead-http".to_owned()).stack_size(512 * 1024);
+    thread.spawn(work).map(drop).map_err(Failure::system("start the thread of the endpoints"))
 }
 
 /// The app's own checks.
@@ -226,13 +196,8 @@ fn checks(app: &App) -> Vec<Check> {
         live: app.live,
         startup: true,
     };
-    let port = app
-        .port
-        .map(|port| check("app", Target::Tcp(TcpTarget::on_loopback(port))));
-    let url = app
-        .url
-        .as_ref()
-        .map(|url| check("app-url", Target::Http(HttpTarget::new(url))));
+    let port = app.port.map(|port| check("app", Target::Tcp(TcpTarget::on_loopback(port))));
+    let url = app.url.as_ref().map(|url| check("app-url", Target::Http(HttpTarget::new(url))));
     port.into_iter().chain(url).collect()
 }
 
@@ -240,9 +205,8 @@ fn log_start(config: &Config, own: Pid, listener: Option<&std::net::TcpListener>
     for (variable, reason) in &config.ignored {
         warn!(variable, reason, "setting ignored");
     }
-    let listen = listener
-        .and_then(|l| l.local_addr().ok())
-        .map_or("off".to_owned(), |at| at.to_string());
+    let listen =
+        listener.and_then(|l| l.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string());
     let app = match (config.app.port, &config.app.url) {
         _ if listen == "off" => "none: the endpoints are off",
         (Some(_), Some(_)) => "app app-url",
@@ -280,12 +244,7 @@ fn show_config(flags: &[Flag], json: bool) -> Result<Exit, Failure> {
         let rows = serde_json::to_string_pretty(&config.rows).unwrap_or_default();
         return Ok(print(&(rows + "\n")));
     }
-    let widest = config
-        .rows
-        .iter()
-        .map(|row| row.value.chars().count())
-        .max()
-        .unwrap_or_default();
+    let widest = config.rows.iter().map(|row| row.value.chars().count()).max().unwrap_or_default();
     let line =
         |row: &crate::config::Row| format!("{:14} {:widest$}  {}\n", row.key, row.value, row.from);
     let mut text: String = config.rows.iter().map(line).collect();

@@ -85,10 +85,7 @@ pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
         other => {
             let names = COMMANDS.iter().map(|name| (*name).to_owned());
             let hint = suggestion(other.unwrap_or_default(), names);
-            Err(Mistake::at(
-                "stead",
-                format!("no such command{hint} (see stead help)"),
-            ))
+            Err(Mistake::at("stead", format!("no such command{hint} (see stead help)")))
         }
     }
 }
@@ -101,10 +98,7 @@ fn parse_run(rest: &[OsString]) -> Result<Request, Mistake> {
             Arg::Long("help") | Arg::Short('h') => return Ok(Request::Print(usage())),
             Arg::Value(command) => {
                 let further = parser.raw_args().map_err(unreadable)?;
-                return Ok(Request::Run(
-                    flags,
-                    [command].into_iter().chain(further).collect(),
-                ));
+                return Ok(Request::Run(flags, [command].into_iter().chain(further).collect()));
             }
             Arg::Long(name) => {
                 let setting = known_flag(name)?;
@@ -150,26 +144,19 @@ fn parse_check(rest: &[OsString]) -> Result<Request, Mistake> {
             _ => return Err(Mistake::at("check", "not live, ready or startup, nor -q")),
         };
         if group.replace(named).is_some() {
-            return Err(Mistake::at(
-                "check",
-                "more than one of live, ready and startup",
-            ));
+            return Err(Mistake::at("check", "more than one of live, ready and startup"));
         }
     }
-    Ok(Request::Check {
-        group: group.unwrap_or(Group::Live),
-        quiet,
-    })
+    Ok(Request::Check { group: group.unwrap_or(Group::Live), quiet })
 }
 
 fn parse_install(rest: &[OsString]) -> Result<Request, Mistake> {
     match rest {
         [help] if help == "--help" || help == "-h" => Ok(Request::Print(usage())),
         [path] if !path.is_empty() => Ok(Request::Install(path.into())),
-        _ => Err(Mistake::at(
-            "install",
-            "wants one path: a file, or a directory to put stead into",
-        )),
+        _ => {
+            Err(Mistake::at("install", "wants one path: a file, or a directory to put stead into"))
+        }
     }
 }
 
@@ -204,10 +191,7 @@ fn flag(parser: &mut Parser, setting: &'static Setting) -> Result<Flag, Mistake>
 }
 
 fn unknown_letter(letter: char) -> Mistake {
-    Mistake::at(
-        format!("-{letter}"),
-        "no such option (options are written out: see stead help)",
-    )
+    Mistake::at(format!("-{letter}"), "no such option (options are written out: see stead help)")
 }
 
 /// An option that is not text, or a switch with a value where none is taken.
@@ -232,16 +216,9 @@ fn usage() -> String {
     )
     .to_owned();
     for setting in SETTINGS {
-        let name = if setting.flag {
-            setting.flag_name()
-        } else {
-            setting.variable()
-        };
+        let name = if setting.flag { setting.flag_name() } else { setting.variable() };
         let left = format!("{name} {}", setting.form);
-        text.push_str(&format!(
-            "  {left:38} {} [{}]\n",
-            setting.about, setting.default
-        ));
+        text.push_str(&format!("  {left:38} {} [{}]\n", setting.about, setting.default));
     }
     text
 }
@@ -261,10 +238,7 @@ mod tests {
     }
 
     fn run(flags: &[Flag], command: &[&str]) -> Result<Request, String> {
-        Ok(Request::Run(
-            flags.to_vec(),
-            command.iter().map(OsString::from).collect(),
-        ))
+        Ok(Request::Run(flags.to_vec(), command.iter().map(OsString::from).collect()))
     }
 
     #[test]
@@ -273,19 +247,10 @@ mod tests {
             parsed(&["run", "--", "app", "-x", "--grace"]),
             run(&[], &["app", "-x", "--grace"])
         );
-        assert_eq!(
-            parsed(&["run", "app", "--", "-h"]),
-            run(&[], &["app", "--", "-h"])
-        );
+        assert_eq!(parsed(&["run", "app", "--", "-h"]), run(&[], &["app", "--", "-h"]));
         assert_eq!(parsed(&["run", "--", "--odd"]), run(&[], &["--odd"]));
-        let flags = [
-            ("grace", "5s".to_owned()),
-            ("signal_group", "on".to_owned()),
-        ];
-        assert_eq!(
-            parsed(&["run", "--grace=5s", "--signal-group", "app"]),
-            run(&flags, &["app"])
-        );
+        let flags = [("grace", "5s".to_owned()), ("signal_group", "on".to_owned())];
+        assert_eq!(parsed(&["run", "--grace=5s", "--signal-group", "app"]), run(&flags, &["app"]));
     }
 
     #[test]
@@ -300,10 +265,7 @@ mod tests {
     fn mistakes_say_what_would_be_right() {
         for (args, part) in [
             (vec!["run", "--"], "ENTRYPOINT empties the base image's CMD"),
-            (
-                vec!["run", "--grcae", "5s", "app"],
-                "--grcae: no such option; did you mean --grace?",
-            ),
+            (vec!["run", "--grcae", "5s", "app"], "--grcae: no such option; did you mean --grace?"),
             (vec!["run", "--listen", "80", "app"], "STEAD_LISTEN"),
             (vec!["run", "--grace"], "--grace: wants a value, DURATION"),
             (vec!["run", "-g", "app"], "-g: no such option"),
@@ -320,19 +282,10 @@ mod tests {
 
     #[test]
     fn check_means_live_unless_it_is_told_otherwise() {
-        assert_eq!(
-            parsed(&["check"]),
-            Ok(Request::Check {
-                group: Group::Live,
-                quiet: false
-            })
-        );
+        assert_eq!(parsed(&["check"]), Ok(Request::Check { group: Group::Live, quiet: false }));
         assert_eq!(
             parsed(&["check", "ready", "-q"]),
-            Ok(Request::Check {
-                group: Group::Ready,
-                quiet: true
-            })
+            Ok(Request::Check { group: Group::Ready, quiet: true })
         );
     }
 

@@ -4,10 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
-#[expect(
-    clippy::disallowed_types,
-    reason = "there is no runtime here, and no paused time"
-)]
+#[expect(clippy::disallowed_types, reason = "there is no runtime here, and no paused time")]
 use std::time::Instant;
 
 use serde_json::Value;
@@ -32,10 +29,7 @@ pub struct Outcome {
 impl Outcome {
     /// A failure to ask, or to understand.
     pub fn failed(group: Group, reason: impl std::fmt::Display) -> Self {
-        Self {
-            ok: false,
-            line: format!("{}: {reason}", group.name()),
-        }
+        Self { ok: false, line: format!("{}: {reason}", group.name()) }
     }
 }
 
@@ -47,21 +41,16 @@ pub fn ask(group: Group, listen: Listen) -> Outcome {
     };
     match exchange(&addresses, group.path()) {
         Ok(answer) => understand(group, &answer, first),
-        Err(error) => Outcome::failed(
-            group,
-            format!("no stead answers at {first}: {}", reason(&error)),
-        ),
+        Err(error) => {
+            Outcome::failed(group, format!("no stead answers at {first}: {}", reason(&error)))
+        }
     }
 }
 
 /// Loopback of both families where no address is named.
 fn addresses(listen: Listen) -> Vec<SocketAddr> {
-    let loopback = |port| {
-        vec![
-            (Ipv4Addr::LOCALHOST, port).into(),
-            (Ipv6Addr::LOCALHOST, port).into(),
-        ]
-    };
+    let loopback =
+        |port| vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
     match listen {
         Listen::Off => Vec::new(),
         Listen::Everywhere(port) => loopback(port),
@@ -81,9 +70,7 @@ fn exchange(addresses: &[SocketAddr], path: &str) -> io::Result<Vec<u8>> {
     let mut first_error = None;
     let connected = addresses.iter().find_map(|address| {
         let tried = TcpStream::connect_timeout(address, left()?);
-        tried
-            .map_err(|error| first_error.get_or_insert(error).kind())
-            .ok()
+        tried.map_err(|error| first_error.get_or_insert(error).kind()).ok()
     });
     let Some(mut stream) = connected else {
         return Err(first_error.unwrap_or_else(timed_out));
@@ -148,18 +135,12 @@ fn understand(group: Group, answer: &[u8], from: &SocketAddr) -> Outcome {
     if let Some((name, check)) =
         failing.filter(|_| matches!(status, "degraded" | "unavailable" | "starting"))
     {
-        line.push_str(&format!(
-            ": {name} {}",
-            field(check, "status").unwrap_or("unknown")
-        ));
+        line.push_str(&format!(": {name} {}", field(check, "status").unwrap_or("unknown")));
         if let (Some(class), Some(stage)) = (field(check, "class"), field(check, "stage")) {
             line.push_str(&format!(": {class} at {stage}"));
         }
     }
-    Outcome {
-        ok: code == 200,
-        line,
-    }
+    Outcome { ok: code == 200, line }
 }
 
 /// A text of an object.
@@ -184,10 +165,7 @@ mod tests {
             "app":{"status":"down","required":true,"class":"connect_refused","stage":"connect"}}}"#;
         assert_eq!(
             line(Group::Ready, 503, body),
-            (
-                false,
-                "ready: unavailable: app down: connect_refused at connect".to_owned()
-            )
+            (false, "ready: unavailable: app down: connect_refused at connect".to_owned())
         );
     }
 
@@ -205,17 +183,10 @@ mod tests {
 
     #[test]
     fn another_server_is_not_taken_for_stead() {
-        for (code, body) in [
-            (200, "hello"),
-            (200, "{}"),
-            (404, r#"{"status":"ok","checks":{}}"#),
-        ] {
+        for (code, body) in [(200, "hello"), (200, "{}"), (404, r#"{"status":"ok","checks":{}}"#)] {
             assert_eq!(
                 line(Group::Live, code, body),
-                (
-                    false,
-                    "live: what answers at 127.0.0.1:9321 is not stead".to_owned()
-                )
+                (false, "live: what answers at 127.0.0.1:9321 is not stead".to_owned())
             );
         }
     }

@@ -47,11 +47,7 @@ impl Signal {
 
     /// The signal with this number, if there is one.
     pub const fn from_number(number: i32) -> Option<Self> {
-        if number >= 1 && number <= LAST {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number >= 1 && number <= LAST { Some(Self(number)) } else { None }
     }
 
     /// The number, 1 to 64.
@@ -76,10 +72,7 @@ const FURTHER_NAMES: [(i32, &str); 2] = [(libc::SIGPWR, "SIGPWR"), (libc::SIGSTK
 
 /// The name with its `SIG`, of the signals that have one.
 fn name(number: i32) -> Option<&'static str> {
-    let further = FURTHER_NAMES
-        .iter()
-        .find(|(n, _)| *n == number)
-        .map(|(_, name)| *name);
+    let further = FURTHER_NAMES.iter().find(|(n, _)| *n == number).map(|(_, name)| *name);
     signal_name(number).or(further)
 }
 
@@ -127,11 +120,7 @@ impl FromStr for Signal {
 fn real_time_offset(text: &str) -> Result<i32, NotASignal> {
     let offset = text.parse().map_err(|_| NotASignal)?;
     let range = 0..=libc::SIGRTMAX() - libc::SIGRTMIN();
-    if range.contains(&offset) {
-        Ok(offset)
-    } else {
-        Err(NotASignal)
-    }
+    if range.contains(&offset) { Ok(offset) } else { Err(NotASignal) }
 }
 
 /// A set of signals, for instance those that stead has sent to the child.
@@ -167,39 +156,22 @@ mod tests {
         for text in ["TERM", "SIGTERM", "sigterm", "term", "15", " TERM "] {
             assert_eq!(text.parse(), Ok(Signal::TERM), "{text}");
         }
-        assert_eq!(
-            "RTMIN+3".parse::<Signal>().map(Signal::number),
-            Ok(libc::SIGRTMIN() + 3)
-        );
+        assert_eq!("RTMIN+3".parse::<Signal>().map(Signal::number), Ok(libc::SIGRTMIN() + 3));
         assert_eq!("SIGRTMAX-0".parse::<Signal>().map(Signal::number), Ok(64));
     }
 
     #[test]
     fn what_is_no_signal_is_refused() {
-        for text in [
-            "",
-            "SIG",
-            "SIGSIGTERM",
-            "0",
-            "65",
-            "-1",
-            "RTMIN+99",
-            "RTMIN+-1",
-            "TERMINATE",
-        ] {
+        for text in ["", "SIG", "SIGSIGTERM", "0", "65", "-1", "RTMIN+99", "RTMIN+-1", "TERMINATE"]
+        {
             assert_eq!(text.parse::<Signal>(), Err(NotASignal), "{text}");
         }
     }
 
     #[test]
     fn all_but_kill_stop_and_the_c_librarys_own_can_be_caught() {
-        let not: Vec<i32> = Signal::all()
-            .filter(|s| !s.is_catchable())
-            .map(Signal::number)
-            .collect();
-        assert!(
-            [vec![9, 19, 32, 33], vec![9, 19, 32, 33, 34]].contains(&not),
-            "{not:?}"
-        );
+        let not: Vec<i32> =
+            Signal::all().filter(|s| !s.is_catchable()).map(Signal::number).collect();
+        assert!([vec![9, 19, 32, 33], vec![9, 19, 32, 33, 34]].contains(&not), "{not:?}");
     }
 }

@@ -22,15 +22,8 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn new(host: &str, port: u16) -> Self {
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        Self {
-            host,
-            port,
-            flight: Mutex::new(None),
-        }
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Self { host, port, flight: Mutex::new(None) }
     }
 
     /// The addresses, for an address without any look-up.
@@ -51,11 +44,7 @@ impl Address {
             Err(error) => Err(LookupError::Failed(error.to_string())),
         };
         found
-            .map(|list| {
-                list.into_iter()
-                    .map(|ip| SocketAddr::new(ip, self.port))
-                    .collect()
-            })
+            .map(|list| list.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect())
             .map_err(|error| {
                 let class = if error == LookupError::NotFound {
                     Class::DnsNotFound

@@ -29,22 +29,16 @@ impl HttpTarget {
         let port = url.port_u16().unwrap_or(80);
         Self {
             address: Address::new(url.host().unwrap_or_default(), port),
-            authority: url
-                .authority()
-                .map_or_else(String::new, ToString::to_string),
-            path: url
-                .path_and_query()
-                .map_or("/", |path| path.as_str())
-                .to_owned(),
+            authority: url.authority().map_or_else(String::new, ToString::to_string),
+            path: url.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         }
     }
 
     pub(super) async fn probe(&self, progress: &Progress) -> Result<(), ProbeError> {
         let stream = connect(&self.address.resolve(progress).await?, progress).await?;
         progress.enter(Stage::Query);
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(failed)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // The connection's own task ends with this attempt, also when that is cancelled: a JoinSet aborts what it holds.
         let mut tasks = JoinSet::new();
         tasks.spawn(connection);
@@ -54,19 +48,11 @@ impl HttpTarget {
             .header(CONNECTION, "close")
             .body(Empty::<Bytes>::new())
             .map_err(|error| ProbeError::new(Class::HttpMalformed, error))?;
-        let status = sender
-            .send_request(request)
-            .await
-            .map_err(failed)?
-            .status()
-            .as_u16();
+        let status = sender.send_request(request).await.map_err(failed)?.status().as_u16();
         if (200..400).contains(&status) {
             return Ok(());
         }
-        Err(ProbeError::new(
-            Class::HttpStatus,
-            format!("status {status}"),
-        ))
+        Err(ProbeError::new(Class::HttpStatus, format!("status {status}")))
     }
 }
 

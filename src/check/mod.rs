@@ -149,10 +149,7 @@ pub struct ProbeError {
 
 impl ProbeError {
     fn new(class: Class, text: impl fmt::Display) -> Self {
-        Self {
-            class,
-            text: text.to_string(),
-        }
+        Self { class, text: text.to_string() }
     }
 }
 

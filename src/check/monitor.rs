@@ -57,9 +57,9 @@ impl Schedule {
         match status.state {
             _ if undecided || eager => jittered(RECHECK),
             State::Up => jittered(self.interval),
-            State::Unknown | State::Down => back_off(status.failures, self.fail_after)
-                .mul_f64(chance)
-                .max(RECHECK / 10),
+            State::Unknown | State::Down => {
+                back_off(status.failures, self.fail_after).mul_f64(chance).max(RECHECK / 10)
+            }
         }
     }
 }
@@ -90,17 +90,8 @@ pub async fn monitor<P, F>(
         let began = Instant::now();
         let result = attempt(schedule.timeout, probe(progress.clone())).await;
         passes = if result.is_ok() { passes + 1 } else { 0 };
-        let next = judged(
-            &status.borrow(),
-            &result,
-            progress.stage(),
-            passes,
-            &schedule,
-        );
-        let next = Status {
-            latency: Some(began.elapsed()),
-            ..next
-        };
+        let next = judged(&status.borrow(), &result, progress.stage(), passes, &schedule);
+        let next = Status { latency: Some(began.elapsed()), ..next };
         report(&name, &status.borrow(), &next, &result);
         let pause = schedule.pause(&next, start.elapsed(), fastrand::f64());
         status.send_replace(next);
@@ -118,14 +109,8 @@ where
     match timeout(limit, task.join_next()).await {
         Ok(Some(Ok(result))) => result,
         Ok(Some(Err(panic))) => Err(ProbeError::new(Class::ProbePanicked, panic)),
-        Ok(None) => Err(ProbeError::new(
-            Class::ProbePanicked,
-            "the attempt never ran",
-        )),
-        Err(_) => Err(ProbeError::new(
-            Class::Timeout,
-            format!("no answer within {limit:?}"),
-        )),
+        Ok(None) => Err(ProbeError::new(Class::ProbePanicked, "the attempt never ran")),
+        Err(_) => Err(ProbeError::new(Class::Timeout, format!("no answer within {limit:?}"))),
     }
 }
 
@@ -138,11 +123,7 @@ fn judged(
     schedule: &Schedule,
 ) -> Status {
     let now = Instant::now();
-    let failures = if result.is_ok() {
-        0
-    } else {
-        before.failures.saturating_add(1)
-    };
+    let failures = if result.is_ok() { 0 } else { before.failures.saturating_add(1) };
     let state = match result {
         Ok(()) if !before.passed || passes >= schedule.pass_after => State::Up,
         Ok(()) => before.state,
@@ -153,26 +134,14 @@ fn judged(
     let changed = state != before.state;
     Status {
         state,
-        since: if changed {
-            SystemTime::now()
-        } else {
-            before.since
-        },
+        since: if changed { SystemTime::now() } else { before.since },
         changed: if changed { now } else { before.changed },
         passed: before.passed || result.is_ok(),
-        last_pass: if result.is_ok() {
-            Some(now)
-        } else {
-            before.last_pass
-        },
+        last_pass: if result.is_ok() { Some(now) } else { before.last_pass },
         last_attempt: Some(now),
         latency: before.latency,
         failures,
-        attempts: if changed {
-            0
-        } else {
-            before.attempts.saturating_add(1)
-        },
+        attempts: if changed { 0 } else { before.attempts.saturating_add(1) },
         failure: result.as_ref().err().map(|error| (error.class, stage)),
     }
 }
@@ -218,12 +187,7 @@ mod tests {
         let count = Arc::new(AtomicU32::new(0));
         let counted = count.clone();
         let probe = move |_| answer(counted.fetch_add(1, Ordering::Relaxed));
-        tokio::spawn(monitor(
-            "test".to_owned(),
-            Schedule::default(),
-            probe,
-            sender,
-        ));
+        tokio::spawn(monitor("test".to_owned(), Schedule::default(), probe, sender));
         (receiver, count)
     }
 
@@ -235,15 +199,9 @@ mod tests {
         while count.load(Ordering::Relaxed) < 2 {
             sleep(SECOND).await;
         }
-        assert_eq!(
-            (status.borrow().state, status.borrow().failures),
-            (State::Up, 1)
-        );
+        assert_eq!((status.borrow().state, status.borrow().failures), (State::Up, 1));
         sleep(2 * SECOND).await;
-        assert_eq!(
-            (status.borrow().state, status.borrow().failures),
-            (State::Up, 0)
-        );
+        assert_eq!((status.borrow().state, status.borrow().failures), (State::Up, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -260,15 +218,8 @@ mod tests {
             sleep(SECOND / 10).await;
         }
         // 10 s to the next attempt, three attempts of 2 s, two rechecks of 1 s.
-        assert!(
-            up.elapsed() <= Duration::from_millis(18_100),
-            "{:?}",
-            up.elapsed()
-        );
-        assert_eq!(
-            status.borrow().failure,
-            Some((Class::Timeout, Stage::Connect))
-        );
+        assert!(up.elapsed() <= Duration::from_millis(18_100), "{:?}", up.elapsed());
+        assert_eq!(status.borrow().failure, Some((Class::Timeout, Stage::Connect)));
         assert_eq!(count.load(Ordering::Relaxed), 4);
         sleep(2 * SECOND).await;
         assert_eq!(status.borrow().state, State::Up);
@@ -295,36 +246,22 @@ mod tests {
         });
         sleep(SECOND / 10).await;
         assert_eq!(status.borrow().state, State::Unknown);
-        assert_eq!(
-            status.borrow().failure.map(|(class, _)| class),
-            Some(Class::ProbePanicked)
-        );
+        assert_eq!(status.borrow().failure.map(|(class, _)| class), Some(Class::ProbePanicked));
         sleep(2 * SECOND).await;
-        assert_eq!(
-            (status.borrow().state, count.load(Ordering::Relaxed)),
-            (State::Up, 2)
-        );
+        assert_eq!((status.borrow().state, count.load(Ordering::Relaxed)), (State::Up, 2));
     }
 
     #[test]
     fn a_pass_may_be_as_old_as_the_longest_gap_and_never_older_than_three_intervals_needs() {
         assert_eq!(Schedule::default().max_age(), Duration::from_secs(30));
-        let short = Schedule {
-            interval: SECOND / 2,
-            ..Schedule::default()
-        };
+        let short = Schedule { interval: SECOND / 2, ..Schedule::default() };
         assert_eq!(short.max_age(), Duration::from_millis(2500));
     }
 
     #[test]
     fn waits_while_down_are_spread_over_the_whole_back_off() {
         let schedule = Schedule::default();
-        let down = Status {
-            state: State::Down,
-            passed: true,
-            failures: 100,
-            ..Status::new()
-        };
+        let down = Status { state: State::Down, passed: true, failures: 100, ..Status::new() };
         assert_eq!(schedule.pause(&down, SECOND, 0.5), 15 * SECOND);
         assert_eq!(schedule.pause(&down, SECOND, 0.0), SECOND / 10);
     }

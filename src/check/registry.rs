@@ -64,14 +64,7 @@ impl Registry {
     /// Starts a monitor for each check. To be called inside the runtime.
     pub fn start(checks: Vec<Check>) -> Self {
         let entries = checks.into_iter().map(|check| {
-            let Check {
-                name,
-                target,
-                schedule,
-                required,
-                live,
-                startup,
-            } = check;
+            let Check { name, target, schedule, required, live, startup } = check;
             let (sender, status) = watch::channel(Status::new());
             let target = std::sync::Arc::new(target);
             let probe = move |progress| {
@@ -79,27 +72,15 @@ impl Registry {
                 async move { target.probe(&progress).await }
             };
             tokio::spawn(monitor(name.clone(), schedule, probe, sender));
-            Entry {
-                name,
-                required,
-                live,
-                startup,
-                max_age: schedule.max_age(),
-                status,
-            }
+            Entry { name, required, live, startup, max_age: schedule.max_age(), status }
         });
-        Self {
-            entries: entries.collect(),
-        }
+        Self { entries: entries.collect() }
     }
 
     /// What is known now.
     pub fn findings(&self) -> Vec<Finding> {
         let now = Instant::now();
-        self.entries
-            .iter()
-            .map(|entry| entry.finding(now))
-            .collect()
+        self.entries.iter().map(|entry| entry.finding(now)).collect()
     }
 }
 
@@ -109,11 +90,7 @@ impl Entry {
         let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
         let stale = since(status.last_pass).is_none_or(|age| age > self.max_age);
         // A pass ages, a failure does not.
-        let state = if status.state == State::Up && stale {
-            State::Unknown
-        } else {
-            status.state
-        };
+        let state = if status.state == State::Up && stale { State::Unknown } else { status.state };
         Finding {
             name: self.name.clone(),
             required: self.required,

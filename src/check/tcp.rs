@@ -17,12 +17,7 @@ pub struct TcpTarget {
 impl TcpTarget {
     /// The port on loopback, of either address family.
     pub fn on_loopback(port: u16) -> Self {
-        Self {
-            addresses: [
-                (Ipv4Addr::LOCALHOST, port).into(),
-                (Ipv6Addr::LOCALHOST, port).into(),
-            ],
-        }
+        Self { addresses: [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()] }
     }
 
     pub(super) async fn probe(&self, progress: &Progress) -> Result<(), ProbeError> {

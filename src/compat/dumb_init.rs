@@ -114,22 +114,14 @@ fn stop_for_the_terminal(rewrites: &mut Vec<(Signal, Option<Signal>)>) {
 
 /// Help and version go to stderr too.
 fn said(text: String) -> Stop {
-    Stop {
-        text,
-        to_stderr: true,
-        exit: Exit::OK,
-    }
+    Stop { text, to_stderr: true, exit: Exit::OK }
 }
 
 /// What dumb-init would write: all but a failure only when it is verbose.
 pub(super) fn line(verbosity: u32, event: &Event<'_>) -> Option<Line> {
     let text = match event {
         Event::CannotRun(program, error) => {
-            return Some(prefixed(&format!(
-                "{}: {}",
-                program.display(),
-                super::reason(error)
-            )));
+            return Some(prefixed(&format!("{}: {}", program.display(), super::reason(error))));
         }
         Event::CannotReap | Event::ChildGone => return None,
         Event::Spawned(_, child) => format!("The child runs with pid {child}."),
@@ -142,20 +134,14 @@ pub(super) fn line(verbosity: u32, event: &Event<'_>) -> Option<Line> {
         Event::Reaped(child) => format!("Reaped pid {child}."),
         Event::Exited(child, code) => format!("The child, pid {child}, exited with {code}."),
         Event::Killed(child, signal) => {
-            format!(
-                "The child, pid {child}, was ended by signal {}.",
-                signal.number()
-            )
+            format!("The child, pid {child}, was ended by signal {}.", signal.number())
         }
     };
     (verbosity > 0).then(|| prefixed(&text))
 }
 
 fn prefixed(text: &str) -> Line {
-    Line {
-        text: format!("[dumb-init] {text}\n"),
-        to_stderr: true,
-    }
+    Line { text: format!("[dumb-init] {text}\n"), to_stderr: true }
 }
 
 const NO_COMMAND: &str =

@@ -32,12 +32,7 @@ pub(super) type Found<'a> = Result<(u8, &'a OsStr), String>;
 
 impl<'a> Getopt<'a> {
     pub(super) fn new(options: Options, args: &'a [OsString]) -> Self {
-        Self {
-            options,
-            args,
-            cluster: &[],
-            dashes_read: false,
-        }
+        Self { options, args, cluster: &[], dashes_read: false }
     }
 
     /// What follows the options.
@@ -104,10 +99,8 @@ impl<'a> Getopt<'a> {
             [one] => *one,
             [] => return self.mistake(format!("unrecognized option '--{shown}'")),
             several => {
-                let names: String = several
-                    .iter()
-                    .map(|(name, _)| format!(" '--{name}'"))
-                    .collect();
+                let names: String =
+                    several.iter().map(|(name, _)| format!(" '--{name}'")).collect();
                 let text = format!("option '--{shown}' is ambiguous; possibilities:{names}");
                 return self.mistake(text);
             }
@@ -128,10 +121,7 @@ impl<'a> Getopt<'a> {
         let long = self.options.long.iter();
         match long.clone().find(|(name, _)| name.as_bytes() == given) {
             Some(exact) => vec![*exact],
-            None => long
-                .filter(|(name, _)| name.as_bytes().starts_with(given))
-                .copied()
-                .collect(),
+            None => long.filter(|(name, _)| name.as_bytes().starts_with(given)).copied().collect(),
         }
     }
 

@@ -133,11 +133,7 @@ impl Wrapper {
 
     /// The wrapper's exit code when the child ended with `child`.
     pub fn exit(&self, child: Exit) -> Exit {
-        if self.expected.contains(&child.code()) {
-            Exit::OK
-        } else {
-            child
-        }
+        if self.expected.contains(&child.code()) { Exit::OK } else { child }
     }
 
     /// What the program would write about an event at this verbosity, with the wrapper's own pid.
@@ -166,15 +162,7 @@ pub fn parse(style: Style, args: &[OsString], env: &dyn Fn(&str) -> Option<OsStr
     };
     match parsed {
         Ok(wrapper) => Request::Run(wrapper),
-        Err(Stop {
-            text,
-            to_stderr,
-            exit,
-        }) => Request::Print {
-            text,
-            to_stderr,
-            exit,
-        },
+        Err(Stop { text, to_stderr, exit }) => Request::Print { text, to_stderr, exit },
     }
 }
 
@@ -189,11 +177,7 @@ struct Stop {
 impl Stop {
     /// A mistake: the line goes to stderr, and both programs exit with 1.
     fn mistake(text: String) -> Self {
-        Self {
-            text,
-            to_stderr: true,
-            exit: Exit::FAILURE,
-        }
+        Self { text, to_stderr: true, exit: Exit::FAILURE }
     }
 }
 
@@ -209,10 +193,7 @@ fn reason(error: &io::Error) -> String {
 /// The number at the start of `text` as strtol(3) reads it in base 10, and what follows it.
 /// Without a digit nothing is read: `None`, and the whole text follows.
 fn leading_number(text: &[u8]) -> (Option<i64>, &[u8]) {
-    let blanks = text
-        .iter()
-        .take_while(|b| matches!(b, b' ' | b'\t'..=b'\r'))
-        .count();
+    let blanks = text.iter().take_while(|b| matches!(b, b' ' | b'\t'..=b'\r')).count();
     let (negative, digits) = match text.split_at(blanks).1 {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -223,10 +204,9 @@ fn leading_number(text: &[u8]) -> (Option<i64>, &[u8]) {
     if digits.is_empty() {
         return (None, text);
     }
-    let magnitude = digits.iter().fold(0_i64, |sum, digit| {
-        sum.saturating_mul(10)
-            .saturating_add(i64::from(digit - b'0'))
-    });
+    let magnitude = digits
+        .iter()
+        .fold(0_i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     (Some(if negative { -magnitude } else { magnitude }), rest)
 }
 

@@ -33,11 +33,7 @@ fn dumb_init(line: &[&str]) -> Wrapper {
 
 fn printed(style: Style, line: &[&str]) -> (String, bool, u8) {
     match request(style, line, &[]) {
-        Request::Print {
-            text,
-            to_stderr,
-            exit,
-        } => (text, to_stderr, exit.code()),
+        Request::Print { text, to_stderr, exit } => (text, to_stderr, exit.code()),
         Request::Run(wrapper) => panic!("{line:?} was taken: {wrapper:?}"),
     }
 }
@@ -63,17 +59,8 @@ fn tini_without_options_warns_and_nothing_more() {
     let plain = tini(&["cat", "-A"]);
     assert_eq!(plain.command, ["cat", "-A"]);
     assert_eq!(plain.verbosity, 1);
-    let Wrapper {
-        group,
-        new_session,
-        subreaper,
-        warn_on_reap,
-        ..
-    } = plain;
-    assert_eq!(
-        (group, new_session, subreaper, warn_on_reap),
-        (false, false, false, false)
-    );
+    let Wrapper { group, new_session, subreaper, warn_on_reap, .. } = plain;
+    assert_eq!((group, new_session, subreaper, warn_on_reap), (false, false, false, false));
 }
 
 #[test]
@@ -97,10 +84,7 @@ fn tini_knows_signals_for_p_by_their_whole_names_in_capitals() {
     let known: Vec<i32> = Signal::all()
         .filter(|signal| {
             let name = format!("SIG{signal}");
-            matches!(
-                request(Style::Tini, &["-p", &name, "x"], &[]),
-                Request::Run(_)
-            )
+            matches!(request(Style::Tini, &["-p", &name, "x"], &[]), Request::Run(_))
         })
         .map(Signal::number)
         .collect();
@@ -116,29 +100,13 @@ fn tini_knows_signals_for_p_by_their_whole_names_in_capitals() {
 
 #[test]
 fn tini_reads_exit_codes_as_strtol_does() {
-    for (value, code) in [
-        ("0", 0),
-        ("255", 255),
-        ("", 0),
-        (" 1", 1),
-        ("\t+7", 7),
-        ("-0", 0),
-        ("01", 1),
-    ] {
+    for (value, code) in
+        [("0", 0), ("255", 255), ("", 0), (" 1", 1), ("\t+7", 7), ("-0", 0), ("01", 1)]
+    {
         assert_eq!(tini(&["-e", value, "x"]).expected, [code], "{value:?}");
     }
     assert_eq!(tini(&["-e5", "-e", "6", "x"]).expected, [5, 6]);
-    for value in [
-        "256",
-        "-1",
-        "1x",
-        "0x1",
-        "1 ",
-        "+",
-        " ",
-        "x",
-        "99999999999999999999999",
-    ] {
+    for value in ["256", "-1", "1x", "0x1", "1 ", "+", " ", "x", "99999999999999999999999"] {
         let (text, to_stderr, code) = printed(Style::Tini, &["-e", value, "x"]);
         assert!(text.contains("for -e: "), "{text}");
         assert_eq!((to_stderr, code), (true, 1), "{value:?}");
@@ -147,15 +115,9 @@ fn tini_reads_exit_codes_as_strtol_does() {
 
 #[test]
 fn tinis_options_end_at_the_program_and_its_usage_lines_dashes_are_dropped() {
-    assert_eq!(
-        tini(&["-g", "sh", "-c", "true"]).command,
-        ["sh", "-c", "true"]
-    );
+    assert_eq!(tini(&["-g", "sh", "-c", "true"]).command, ["sh", "-c", "true"]);
     assert_eq!(tini(&["--", "-x", "--", "a"]).command, ["-x", "--", "a"]);
-    assert_eq!(
-        tini(&["echo", "--", "-g", "--"]).command,
-        ["echo", "-g", "--"]
-    );
+    assert_eq!(tini(&["echo", "--", "-g", "--"]).command, ["echo", "-g", "--"]);
     assert_eq!(tini(&["echo", "--", "--"]).command, ["echo", "--"]);
     assert_eq!(tini(&["--", "echo", "--"]).command, ["echo", "--"]);
     assert_eq!(tini(&["-", "a"]).command, ["-", "a"]);
@@ -184,13 +146,7 @@ fn tinis_mistakes_show_its_usage_on_stderr_and_exit_with_1() {
 
 #[test]
 fn tinis_help_version_and_licence_go_to_stdout() {
-    for line in [
-        &["-h"][..],
-        &["-h", "-x"],
-        &["-sh"],
-        &["-l"],
-        &["--version"],
-    ] {
+    for line in [&["-h"][..], &["-h", "-x"], &["-sh"], &["-l"], &["--version"]] {
         let (text, to_stderr, code) = printed(Style::Tini, line);
         assert!(text.ends_with('\n'), "{line:?}");
         assert_eq!((to_stderr, code), (false, 0), "{line:?}");
@@ -201,38 +157,22 @@ fn tinis_help_version_and_licence_go_to_stdout() {
 fn dockerd_can_read_tinis_version() {
     let (text, _, _) = printed(Style::Tini, &["--version"]);
     let (version, commit) = text.trim_end().split_once(" - ").expect("two parts");
-    assert!(
-        version
-            .strip_prefix("tini version ")
-            .is_some_and(|rest| rest.starts_with("0.19.0"))
-    );
+    assert!(version.strip_prefix("tini version ").is_some_and(|rest| rest.starts_with("0.19.0")));
     let words: Vec<&str> = commit.split('.').collect();
     assert_eq!(words, ["git", "stead"]);
 }
 
 #[test]
 fn tinis_variables_count_by_being_there_and_its_verbosity_overrides_the_flags() {
-    let set = wrapper(
-        Style::Tini,
-        &["x"],
-        &[("TINI_SUBREAPER", ""), ("TINI_KILL_PROCESS_GROUP", "0")],
-    );
+    let set =
+        wrapper(Style::Tini, &["x"], &[("TINI_SUBREAPER", ""), ("TINI_KILL_PROCESS_GROUP", "0")]);
     assert!(set.subreaper && set.group);
     assert_eq!(tini(&["-vvv", "x"]).verbosity, 4);
-    for (value, verbosity) in [
-        ("3", 3),
-        ("0", 0),
-        ("", 0),
-        ("abc", 0),
-        (" 2x", 2),
-        ("-1", u32::MAX),
-    ] {
+    for (value, verbosity) in
+        [("3", 3), ("0", 0), ("", 0), ("abc", 0), (" 2x", 2), ("-1", u32::MAX)]
+    {
         let env = [("TINI_VERBOSITY", value)];
-        assert_eq!(
-            wrapper(Style::Tini, &["-vv", "x"], &env).verbosity,
-            verbosity,
-            "{value:?}"
-        );
+        assert_eq!(wrapper(Style::Tini, &["-vv", "x"], &env).verbosity, verbosity, "{value:?}");
     }
 }
 
@@ -246,11 +186,9 @@ fn tini_tells_on_stderr_what_went_wrong_and_on_stdout_what_it_was_asked_to_tell(
     };
     let fatal = "[FATAL tini (7)] exec x failed: No such file or directory\n".to_owned();
     assert_eq!(said(&["x"], &cannot_run), Some((fatal, true)));
-    assert!(
-        said(&["x"], &Event::CannotReap).is_some_and(|(text, to_stderr)| {
-            to_stderr && text.starts_with("[WARN  tini (7)] ") && text.ends_with('\n')
-        })
-    );
+    assert!(said(&["x"], &Event::CannotReap).is_some_and(|(text, to_stderr)| {
+        to_stderr && text.starts_with("[WARN  tini (7)] ") && text.ends_with('\n')
+    }));
     assert_eq!(said(&["x"], &Event::Reaped(9)), None);
     assert!(
         said(&["-w", "x"], &Event::Reaped(9))
@@ -265,12 +203,9 @@ fn tini_tells_on_stderr_what_went_wrong_and_on_stdout_what_it_was_asked_to_tell(
 
 #[test]
 fn each_program_has_its_own_exit_code_for_a_command_that_cannot_run() {
-    for (errno, code) in [
-        (libc::ENOENT, 127),
-        (libc::EACCES, 126),
-        (libc::ENOEXEC, 1),
-        (libc::ENOTDIR, 1),
-    ] {
+    for (errno, code) in
+        [(libc::ENOENT, 127), (libc::EACCES, 126), (libc::ENOEXEC, 1), (libc::ENOTDIR, 1)]
+    {
         let error = io::Error::from_raw_os_error(errno);
         assert_eq!(Style::Tini.cannot_run(&error), Exit::new(code), "{error}");
         assert_eq!(Style::DumbInit.cannot_run(&error), Exit::new(2), "{error}");
@@ -301,26 +236,17 @@ fn dumb_init_gives_the_child_a_session_and_stops_it_with_stop() {
 
 #[test]
 fn dumb_init_in_single_child_mode_changes_nothing_about_the_child() {
-    for (line, value) in [
-        (&["-c", "x"][..], None),
-        (&["--single-child", "x"], None),
-        (&["x"], Some("0")),
-    ] {
+    for (line, value) in
+        [(&["-c", "x"][..], None), (&["--single-child", "x"], None), (&["x"], Some("0"))]
+    {
         let env: Vec<(&str, &str)> = value.map(|v| ("DUMB_INIT_SETSID", v)).into_iter().collect();
         let single = wrapper(Style::DumbInit, line, &env);
         assert!(!single.group && !single.new_session, "{line:?}");
-        assert_eq!(
-            single.translate(Signal::TSTP),
-            Some(Signal::TSTP),
-            "{line:?}"
-        );
+        assert_eq!(single.translate(Signal::TSTP), Some(Signal::TSTP), "{line:?}");
     }
     for value in ["1", "", "01", "no"] {
         let env = [("DUMB_INIT_SETSID", value)];
-        assert!(
-            wrapper(Style::DumbInit, &["x"], &env).new_session,
-            "{value:?}"
-        );
+        assert!(wrapper(Style::DumbInit, &["x"], &env).new_session, "{value:?}");
     }
 }
 
@@ -333,11 +259,9 @@ fn dumb_init_rewrites_as_scanf_reads_and_the_last_one_counts() {
         ("+15:+03:9", Some(3)),
         ("15:31", Some(31)),
     ] {
-        for line in [
-            &["-r", value, "x"][..],
-            &["--rewrite", value, "x"],
-            &[&format!("-r{value}"), "x"],
-        ] {
+        for line in
+            [&["-r", value, "x"][..], &["--rewrite", value, "x"], &[&format!("-r{value}"), "x"]]
+        {
             let sent = sent.map(signal);
             assert_eq!(dumb_init(line).translate(Signal::TERM), sent, "{line:?}");
         }
@@ -346,19 +270,9 @@ fn dumb_init_rewrites_as_scanf_reads_and_the_last_one_counts() {
     assert_eq!(twice.translate(Signal::TERM), Some(Signal::INT));
     assert_eq!(twice.translate(Signal::TSTP), Some(Signal::TSTP));
     assert_eq!(twice.translate(Signal::TTIN), Some(Signal::STOP));
-    for value in [
-        "15",
-        "15:",
-        ":3",
-        "15 :3",
-        "0:1",
-        "32:1",
-        "15:32",
-        "15:-1",
-        "-1:3",
-        "TERM:QUIT",
-        "",
-    ] {
+    for value in
+        ["15", "15:", ":3", "15 :3", "0:1", "32:1", "15:32", "15:-1", "-1:3", "TERM:QUIT", ""]
+    {
         let (_, to_stderr, code) = printed(Style::DumbInit, &["-r", value, "x"]);
         assert_eq!((to_stderr, code), (true, 1), "{value:?}");
     }
@@ -367,27 +281,12 @@ fn dumb_init_rewrites_as_scanf_reads_and_the_last_one_counts() {
 #[test]
 fn dumb_inits_long_options_can_be_shortened_while_they_are_clear() {
     assert!(!dumb_init(&["--s", "x"]).new_session);
-    assert_eq!(
-        dumb_init(&["--rew=15:3", "x"]).translate(Signal::TERM),
-        Some(signal(3))
-    );
+    assert_eq!(dumb_init(&["--rew=15:3", "x"]).translate(Signal::TERM), Some(signal(3)));
     assert_eq!(dumb_init(&["--verb", "x"]).verbosity, 1);
-    assert_eq!(
-        dumb_init(&["-vcr15:3", "x"]).translate(Signal::TERM),
-        Some(signal(3))
-    );
-    assert_eq!(
-        dumb_init(&["--", "x", "--", "-c"]).command,
-        ["x", "--", "-c"]
-    );
-    assert_eq!(
-        wrapper(Style::DumbInit, &["x"], &[("DUMB_INIT_DEBUG", "1")]).verbosity,
-        1
-    );
-    assert_eq!(
-        wrapper(Style::DumbInit, &["x"], &[("DUMB_INIT_DEBUG", "2")]).verbosity,
-        0
-    );
+    assert_eq!(dumb_init(&["-vcr15:3", "x"]).translate(Signal::TERM), Some(signal(3)));
+    assert_eq!(dumb_init(&["--", "x", "--", "-c"]).command, ["x", "--", "-c"]);
+    assert_eq!(wrapper(Style::DumbInit, &["x"], &[("DUMB_INIT_DEBUG", "1")]).verbosity, 1);
+    assert_eq!(wrapper(Style::DumbInit, &["x"], &[("DUMB_INIT_DEBUG", "2")]).verbosity, 0);
 }
 
 #[test]
@@ -398,24 +297,14 @@ fn dumb_inits_mistakes_are_one_line_on_stderr_and_exit_with_1() {
         (&["--foo"], "dumb-init: unrecognized option '--foo'\n"),
         (&["--foo=1"], "dumb-init: unrecognized option '--foo'\n"),
         (&["-r"], "dumb-init: option requires an argument -- 'r'\n"),
-        (
-            &["--rew"],
-            "dumb-init: option '--rewrite' requires an argument\n",
-        ),
-        (
-            &["--help=3"],
-            "dumb-init: option '--help' doesn't allow an argument\n",
-        ),
+        (&["--rew"], "dumb-init: option '--rewrite' requires an argument\n"),
+        (&["--help=3"], "dumb-init: option '--help' doesn't allow an argument\n"),
         (
             &["--v"],
             "dumb-init: option '--v' is ambiguous; possibilities: '--verbose' '--version'\n",
         ),
     ] {
-        assert_eq!(
-            printed(Style::DumbInit, line),
-            (text.to_owned(), true, 1),
-            "{line:?}"
-        );
+        assert_eq!(printed(Style::DumbInit, line), (text.to_owned(), true, 1), "{line:?}");
     }
     for line in [&[][..], &["-c"], &["--"], &["-r", "15:3"]] {
         let (text, to_stderr, code) = printed(Style::DumbInit, line);
@@ -437,10 +326,7 @@ fn dumb_inits_help_and_version_go_to_stderr() {
 fn dumb_init_tells_what_happens_only_when_asked_to() {
     let denied = io::Error::from_raw_os_error(libc::EACCES);
     let failed = dumb_init(&["x"]).line(7, &Event::CannotRun(OsStr::new("x"), &denied));
-    assert_eq!(
-        failed.map(|line| line.text),
-        Some("[dumb-init] x: Permission denied\n".to_owned())
-    );
+    assert_eq!(failed.map(|line| line.text), Some("[dumb-init] x: Permission denied\n".to_owned()));
     let came = Event::Received(Signal::TERM);
     assert_eq!(dumb_init(&["x"]).line(7, &came), None);
     let told = dumb_init(&["-v", "x"]).line(7, &came);
@@ -456,9 +342,6 @@ fn arguments_that_are_not_utf_8_reach_the_command_as_they_are() {
         };
         assert_eq!(wrapper.command.last(), Some(&odd));
         let flag = OsStr::from_bytes(&[b'-', 0xff]).to_owned();
-        assert!(matches!(
-            parse(style, &[flag], &|_| None),
-            Request::Print { .. }
-        ));
+        assert!(matches!(parse(style, &[flag], &|_| None), Request::Print { .. }));
     }
 }

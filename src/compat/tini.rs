@@ -13,20 +13,12 @@ use super::{Event, Line, Stop, Style, Wrapper, leading_number};
 use crate::exit::Exit;
 use crate::signal::Signal;
 
-const OPTIONS: Options = Options {
-    program: "tini",
-    flags: b"hvwgls",
-    valued: b"pe",
-    long: &[],
-};
+const OPTIONS: Options = Options { program: "tini", flags: b"hvwgls", valued: b"pe", long: &[] };
 
 /// dockerd splits this at " - " and wants "tini version " before and "git." and a word without a dot
 /// behind it (moby, `parseInitVersion`).
-const VERSION: &str = concat!(
-    "tini version 0.19.0 (stead ",
-    env!("CARGO_PKG_VERSION"),
-    ") - git.stead\n"
-);
+const VERSION: &str =
+    concat!("tini version 0.19.0 (stead ", env!("CARGO_PKG_VERSION"), ") - git.stead\n");
 
 /// The signals of Linux below 32 that tini's `-p` has no name for.
 const UNNAMED: [i32; 3] = [libc::SIGSTKFLT, libc::SIGIO, libc::SIGPWR];
@@ -88,9 +80,7 @@ fn set(wrapper: &mut Wrapper, letter: u8, value: &OsStr) -> Result<(), Stop> {
         b'p' => {
             wrapper.parent_death = Some(named_signal(value).ok_or_else(|| refused('p', value))?)
         }
-        _ => wrapper
-            .expected
-            .push(exit_code(value).ok_or_else(|| refused('e', value))?),
+        _ => wrapper.expected.push(exit_code(value).ok_or_else(|| refused('e', value))?),
     }
     Ok(())
 }
@@ -127,11 +117,7 @@ fn refused(letter: char, value: &OsStr) -> Stop {
 }
 
 fn said(text: String) -> Stop {
-    Stop {
-        text,
-        to_stderr: false,
-        exit: Exit::OK,
-    }
+    Stop { text, to_stderr: false, exit: Exit::OK }
 }
 
 /// ENOENT is 127, EACCES 126, anything else 1.
@@ -155,11 +141,9 @@ pub(super) fn line(wrapper: &Wrapper, pid: u32, event: &Event<'_>) -> Option<Lin
         Event::Received(Signal::CHLD) => (DEBUG, "DEBUG", "A child has changed".to_owned()),
         Event::Received(_) | Event::Dropped(_) => return None,
         Event::Forwarded(_, signal) => (DEBUG, "DEBUG", format!("Passing on {signal}")),
-        Event::ChildGone => (
-            WARN,
-            "WARN ",
-            "The child was gone before a signal reached it".to_owned(),
-        ),
+        Event::ChildGone => {
+            (WARN, "WARN ", "The child was gone before a signal reached it".to_owned())
+        }
         Event::Reaped(child) if wrapper.warn_on_reap => {
             (WARN, "WARN ", format!("Reaped an orphan with pid={child}"))
         }
@@ -167,18 +151,12 @@ pub(super) fn line(wrapper: &Wrapper, pid: u32, event: &Event<'_>) -> Option<Lin
         Event::Exited(_, code) => (INFO, "INFO ", format!("The child exited with {code}")),
         Event::Killed(_, signal) => (INFO, "INFO ", format!("The child was ended by {signal}")),
     };
-    (wrapper.verbosity >= level).then(|| Line {
-        text: prefixed(label, pid, &text),
-        to_stderr: level <= WARN,
-    })
+    (wrapper.verbosity >= level)
+        .then(|| Line { text: prefixed(label, pid, &text), to_stderr: level <= WARN })
 }
 
 fn cannot_run_text(program: &OsStr, error: &io::Error) -> String {
-    format!(
-        "exec {} failed: {}",
-        program.display(),
-        super::reason(error)
-    )
+    format!("exec {} failed: {}", program.display(), super::reason(error))
 }
 
 fn prefixed(label: &str, pid: u32, text: &str) -> String {

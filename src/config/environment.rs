@@ -28,10 +28,7 @@ pub struct Labels {
 impl Environment {
     /// The environment with these variables, on this host.
     pub fn new(variables: impl Iterator<Item = (OsString, OsString)>, host_name: String) -> Self {
-        Self {
-            variables: variables.collect(),
-            host_name,
-        }
+        Self { variables: variables.collect(), host_name }
     }
 
     /// A variable of the app's, where it is set, not empty, and text.
@@ -66,9 +63,7 @@ impl Environment {
     pub(super) fn labels(&self) -> Labels {
         Labels {
             service: self.found("SERVICE_NAME"),
-            instance: self
-                .found("INSTANCE_ID")
-                .unwrap_or_else(|| self.host_name.clone()),
+            instance: self.found("INSTANCE_ID").unwrap_or_else(|| self.host_name.clone()),
             environment: self.found("ENVIRONMENT").or_else(|| self.found("NODE_ENV")),
             app_version: self.found("APP_VERSION"),
         }
@@ -80,9 +75,7 @@ impl Environment {
 /// makes `STEAD_APP_PORT` a URL, which the setting of that name never is.
 fn is_injected(name: &str, value: &OsStr) -> bool {
     let is_url = value.to_str().is_some_and(|value| {
-        ["tcp://", "udp://", "sctp://"]
-            .iter()
-            .any(|scheme| value.starts_with(scheme))
+        ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
     });
     let numbered_port = || {
         let (_, rest) = name.split_once("_PORT_")?;

@@ -22,35 +22,20 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Entry>, Mistake> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(span.start));
         // The parser's message can quote the file, whose values are nobody's business.
-        Mistake::at(
-            format!("{path}:{line}"),
-            "not valid TOML (write key = \"value\")",
-        )
+        Mistake::at(format!("{path}:{line}"), "not valid TOML (write key = \"value\")")
     })?;
     let mut entries = Vec::new();
     for (key, value) in table.get_ref() {
         let line = line_of(key.span().start);
         let name = key.get_ref().to_string();
         let place = format!("{path}:{line}: {name}");
-        let known = SETTINGS
-            .iter()
-            .find(|setting| setting.key == name && setting.in_file());
+        let known = SETTINGS.iter().find(|setting| setting.key == name && setting.in_file());
         let Some(setting) = known else {
-            let keys = SETTINGS
-                .iter()
-                .filter(|s| s.in_file())
-                .map(|s| s.key.to_owned());
-            return Err(Mistake::at(
-                place,
-                format!("no such setting{}", suggestion(&name, keys)),
-            ));
+            let keys = SETTINGS.iter().filter(|s| s.in_file()).map(|s| s.key.to_owned());
+            return Err(Mistake::at(place, format!("no such setting{}", suggestion(&name, keys))));
         };
         let values = values(value.get_ref(), setting).map_err(|wrong| Mistake::at(place, wrong))?;
-        entries.push(Entry {
-            key: name,
-            line,
-            values,
-        });
+        entries.push(Entry { key: name, line, values });
     }
     Ok(entries)
 }
@@ -85,10 +70,8 @@ mod tests {
     #[test]
     fn values_come_with_their_lines() {
         let entries = parse("f", "# first\ngrace = \"10s\"\n\nrewrite = [\"TERM:QUIT\", \"HUP:0\"]\napp_live = true\napp_port = 80\n").unwrap();
-        let mut found: Vec<_> = entries
-            .iter()
-            .map(|e| (e.line, e.key.as_str(), e.values.join(" ")))
-            .collect();
+        let mut found: Vec<_> =
+            entries.iter().map(|e| (e.line, e.key.as_str(), e.values.join(" "))).collect();
         found.sort();
         let expected = [
             (2, "grace", "10s"),
@@ -96,10 +79,7 @@ mod tests {
             (5, "app_live", "true"),
             (6, "app_port", "80"),
         ];
-        assert_eq!(
-            found,
-            expected.map(|(line, key, values)| (line, key, values.to_owned()))
-        );
+        assert_eq!(found, expected.map(|(line, key, values)| (line, key, values.to_owned())));
     }
 
     #[test]

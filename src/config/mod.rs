@@ -39,10 +39,7 @@ pub struct Mistake {
 impl Mistake {
     /// What is wrong, and where.
     pub fn at(place: impl Into<String>, wrong: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            wrong: wrong.into(),
-        }
+        Self { place: place.into(), wrong: wrong.into() }
     }
 }
 
@@ -166,9 +163,7 @@ impl Config {
         let discover = from.one("discover", value::switch)?.unwrap_or(true);
         from.show("discover", if discover { "on" } else { "off" });
         let app = from.app(env, discover)?;
-        let details = from
-            .one("details", value::details)?
-            .unwrap_or(Details::Always);
+        let details = from.one("details", value::details)?.unwrap_or(Details::Always);
         from.show("details", format!("{details:?}").to_lowercase());
         from.one("logs", value::logs)?;
         from.show("logs", "raw");
@@ -207,9 +202,7 @@ impl Sources {
     fn collect(flags: &[Flag], env: &Environment, read: ReadFile) -> Result<Self, Mistake> {
         let variables = env.settings()?;
         let named = |list: &[Flag]| {
-            list.iter()
-                .rfind(|(key, _)| *key == "config")
-                .map(|(_, path)| path.clone())
+            list.iter().rfind(|(key, _)| *key == "config").map(|(_, path)| path.clone())
         };
         let path = named(flags).or_else(|| named(&variables));
         let mut raw = HashMap::new();
@@ -225,21 +218,10 @@ impl Sources {
         let mut given: HashMap<&'static str, Raw> = HashMap::new();
         for (key, text) in flags {
             let place = by_key(key).map(|s| s.flag_name()).unwrap_or_default();
-            given
-                .entry(key)
-                .or_insert(Raw {
-                    texts: Vec::new(),
-                    place,
-                })
-                .texts
-                .push(text.clone());
+            given.entry(key).or_insert(Raw { texts: Vec::new(), place }).texts.push(text.clone());
         }
         raw.extend(given);
-        Ok(Self {
-            raw,
-            rows: Vec::new(),
-            ignored: Vec::new(),
-        })
+        Ok(Self { raw, rows: Vec::new(), ignored: Vec::new() })
     }
 
     /// The setting's value; the last one where it was given more than once.
@@ -254,9 +236,7 @@ impl Sources {
         let Some(text) = raw.texts.last() else {
             return Ok(None);
         };
-        parse(text)
-            .map(Some)
-            .map_err(|wrong| Mistake::at(raw.place.clone(), wrong))
+        parse(text).map(Some).map_err(|wrong| Mistake::at(raw.place.clone(), wrong))
     }
 
     /// All values of a repeatable setting.
@@ -269,32 +249,21 @@ impl Sources {
             return Ok(Vec::new());
         };
         let parsed = raw.texts.iter().map(|text| parse(text));
-        parsed
-            .collect::<Result<_, _>>()
-            .map_err(|wrong| Mistake::at(raw.place.clone(), wrong))
+        parsed.collect::<Result<_, _>>().map_err(|wrong| Mistake::at(raw.place.clone(), wrong))
     }
 
     /// Where the setting came from.
     fn place(&self, key: &'static str) -> String {
         match self.raw.get(key) {
             Some(raw) => raw.place.clone(),
-            None => by_key(key)
-                .map(|setting| setting.variable())
-                .unwrap_or_default(),
+            None => by_key(key).map(|setting| setting.variable()).unwrap_or_default(),
         }
     }
 
     /// Adds a row to `stead config`.
     fn show(&mut self, key: &'static str, value: impl Into<String>) {
-        let from = self
-            .raw
-            .get(key)
-            .map_or("default".to_owned(), |raw| raw.place.clone());
-        self.rows.push(Row {
-            key,
-            value: value.into(),
-            from,
-        });
+        let from = self.raw.get(key).map_or("default".to_owned(), |raw| raw.place.clone());
+        self.rows.push(Row { key, value: value.into(), from });
     }
 
     fn switch(&mut self, key: &'static str) -> Result<bool, Mistake> {
@@ -310,9 +279,7 @@ impl Sources {
     }
 
     fn listen(&mut self) -> Result<Listen, Mistake> {
-        let listen = self
-            .one("listen", value::listen)?
-            .unwrap_or(Listen::Everywhere(DEFAULT_PORT));
+        let listen = self.one("listen", value::listen)?.unwrap_or(Listen::Everywhere(DEFAULT_PORT));
         let shown = match listen {
             Listen::Off => "off".to_owned(),
             Listen::Everywhere(port) => format!("[::]:{port}"),
@@ -336,11 +303,9 @@ impl Sources {
             stop_signal.map_or("what came".to_owned(), |signal| signal.to_string()),
         );
         let rewrites = self.all("rewrite", value::rewrite)?;
-        let shown = rewrites
-            .iter()
-            .map(|(from, to): &(Signal, Option<Signal>)| {
-                format!("{from}:{}", to.map_or("0".to_owned(), |to| to.to_string()))
-            });
+        let shown = rewrites.iter().map(|(from, to): &(Signal, Option<Signal>)| {
+            format!("{from}:{}", to.map_or("0".to_owned(), |to| to.to_string()))
+        });
         self.show("rewrite", list_or_none(shown));
         let remap_exit = self.all("remap_exit", value::remap)?;
         self.show(
@@ -374,10 +339,7 @@ impl Sources {
         };
         self.show("app_port", shown);
         let url = self.one("app_url", value::app_url)?;
-        self.show(
-            "app_url",
-            url.as_ref().map_or("none".to_owned(), value::show_url),
-        );
+        self.show("app_url", url.as_ref().map_or("none".to_owned(), value::show_url));
         let live = self.switch("app_live")?;
         // A worker that shares an environment file switches its port off knowingly.
         if live && port.is_none() && url.is_none() && set.is_none() {
@@ -392,13 +354,7 @@ impl Sources {
         let text = env.found("PORT")?;
         match value::port(&text) {
             Ok(port) => {
-                self.raw.insert(
-                    "app_port",
-                    Raw {
-                        texts: vec![text],
-                        place: "PORT".to_owned(),
-                    },
-                );
+                self.raw.insert("app_port", Raw { texts: vec![text], place: "PORT".to_owned() });
                 Some(port)
             }
             Err(wrong) => {
@@ -409,9 +365,7 @@ impl Sources {
     }
 
     fn events(&mut self, env: &Environment) -> Result<Events, Mistake> {
-        let format = self
-            .one("log_format", value::log_format)?
-            .unwrap_or(LogFormat::Auto);
+        let format = self.one("log_format", value::log_format)?.unwrap_or(LogFormat::Auto);
         self.show("log_format", format!("{format:?}").to_lowercase());
         let level = match self.one("log_level", value::log_level)? {
             Some(level) => level,
@@ -423,10 +377,7 @@ impl Sources {
                 Some((level, text)) => {
                     self.raw.insert(
                         "log_level",
-                        Raw {
-                            texts: vec![text],
-                            place: "LOG_LEVEL".to_owned(),
-                        },
+                        Raw { texts: vec![text], place: "LOG_LEVEL".to_owned() },
                     );
                     level
                 }
@@ -445,49 +396,31 @@ fn read_file(path: Option<&str>, read: ReadFile) -> Result<Vec<(&'static str, Ra
         (None, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         (_, Err(error)) => {
             let path = path.unwrap_or(DEFAULT_FILE);
-            return Err(Mistake::at(
-                path,
-                format!("cannot read the configuration file: {error}"),
-            ));
+            return Err(Mistake::at(path, format!("cannot read the configuration file: {error}")));
         }
     };
     let path = path.unwrap_or(DEFAULT_FILE);
     let entries = file::parse(path, &text)?;
     let raw = entries.into_iter().filter_map(|entry| {
         let place = format!("{path}:{}: {}", entry.line, entry.key);
-        Some((
-            by_key(&entry.key)?.key,
-            Raw {
-                texts: entry.values,
-                place,
-            },
-        ))
+        Some((by_key(&entry.key)?.key, Raw { texts: entry.values, place }))
     });
     Ok(raw.collect())
 }
 
 /// The parts of a variable that holds a list.
 fn split_list(text: &str) -> Vec<String> {
-    text.split([',', ' ', '\t', '\n'])
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+    text.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn list_or_none(parts: impl Iterator<Item = String>) -> String {
     let parts: Vec<String> = parts.collect();
-    if parts.is_empty() {
-        "none".to_owned()
-    } else {
-        parts.join(" ")
-    }
+    if parts.is_empty() { "none".to_owned() } else { parts.join(" ") }
 }
 
 /// Flags that were given as OS strings, for instance on a command line, must be text.
 pub fn text(place: &str, value: OsString) -> Result<String, Mistake> {
-    value
-        .into_string()
-        .map_err(|_| Mistake::at(place, "not valid UTF-8"))
+    value.into_string().map_err(|_| Mistake::at(place, "not valid UTF-8"))
 }
 
 #[cfg(test)]

@@ -20,12 +20,7 @@ pub struct Setting {
 
 /// Every setting, in the order of `--help` and of `stead config`.
 pub const SETTINGS: &[Setting] = &[
-    valued(
-        "grace",
-        "DURATION",
-        "30s",
-        "from the first signal to KILL, the delay included",
-    ),
+    valued("grace", "DURATION", "30s", "from the first signal to KILL, the delay included"),
     valued(
         "drain_delay",
         "DURATION",
@@ -44,41 +39,19 @@ pub const SETTINGS: &[Setting] = &[
         "what came",
         "what the command is stopped with (nginx wants QUIT)",
     ),
-    switch(
-        "signal_group",
-        "send signals to the command's process group",
-    ),
-    repeated(
-        "rewrite",
-        "FROM:TO",
-        "forward a signal as another one; 0 drops it",
-    ),
+    switch("signal_group", "send signals to the command's process group"),
+    repeated("rewrite", "FROM:TO", "forward a signal as another one; 0 drops it"),
     repeated("remap_exit", "FROM:TO", "change an exit code (143:0)"),
     switch(
         "clean_stop_ok",
         "exit 0 when the command ended with 128+n by a signal n that stead sent",
     ),
-    valued(
-        "app_port",
-        "PORT|off",
-        "$PORT",
-        "the app is up when this port accepts connections",
-    ),
-    valued(
-        "app_url",
-        "URL",
-        "none",
-        "the app is up when this URL answers 200 to 399",
-    ),
+    valued("app_port", "PORT|off", "$PORT", "the app is up when this port accepts connections"),
+    valued("app_url", "URL", "none", "the app is up when this URL answers 200 to 399"),
     switch("app_live", "the app's checks count for liveness too"),
     Setting {
         flag: false,
-        ..valued(
-            "listen",
-            "[HOST:]PORT|off",
-            "[::]:9321",
-            "where the endpoints listen",
-        )
+        ..valued("listen", "[HOST:]PORT|off", "[::]:9321", "where the endpoints listen")
     },
     valued(
         "details",
@@ -86,36 +59,16 @@ pub const SETTINGS: &[Setting] = &[
         "always",
         "who sees why a check fails, and the page",
     ),
-    valued(
-        "discover",
-        "on|off",
-        "on",
-        "look for the app's PORT in the environment",
-    ),
-    valued(
-        "logs",
-        "raw",
-        "raw",
-        "how the command's output goes through",
-    ),
-    valued(
-        "log_format",
-        "auto|json|text",
-        "auto",
-        "the form of stead's own events on stderr",
-    ),
+    valued("discover", "on|off", "on", "look for the app's PORT in the environment"),
+    valued("logs", "raw", "raw", "how the command's output goes through"),
+    valued("log_format", "auto|json|text", "auto", "the form of stead's own events on stderr"),
     valued(
         "log_level",
         "off|error|warn|info|debug",
         "$LOG_LEVEL or info",
         "which of them are written",
     ),
-    valued(
-        "config",
-        "PATH",
-        "/etc/stead.toml",
-        "the configuration file",
-    ),
+    valued("config", "PATH", "/etc/stead.toml", "the configuration file"),
 ];
 
 const fn valued(
@@ -124,21 +77,11 @@ const fn valued(
     default: &'static str,
     about: &'static str,
 ) -> Setting {
-    Setting {
-        key,
-        form,
-        default,
-        repeatable: false,
-        flag: true,
-        about,
-    }
+    Setting { key, form, default, repeatable: false, flag: true, about }
 }
 
 const fn repeated(key: &'static str, form: &'static str, about: &'static str) -> Setting {
-    Setting {
-        repeatable: true,
-        ..valued(key, form, "none", about)
-    }
+    Setting { repeatable: true, ..valued(key, form, "none", about) }
 }
 
 const fn switch(key: &'static str, about: &'static str) -> Setting {
@@ -189,9 +132,7 @@ fn distance(from: &str, to: &str) -> usize {
         let mut left = i + 1;
         for (cell, b) in row.iter_mut().skip(1).zip(to.bytes()) {
             let above = *cell;
-            left = (diagonal + usize::from(a != b))
-                .min(above + 1)
-                .min(left + 1);
+            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
             *cell = left;
             diagonal = above;
         }
@@ -223,10 +164,7 @@ mod tests {
     #[test]
     fn a_near_name_is_suggested_and_a_far_one_is_not() {
         let names = || SETTINGS.iter().map(Setting::variable);
-        assert_eq!(
-            suggestion("STEAD_GRCE", names()),
-            "; did you mean STEAD_GRACE?"
-        );
+        assert_eq!(suggestion("STEAD_GRCE", names()), "; did you mean STEAD_GRACE?");
         assert_eq!(suggestion("STEAD_SOMETHING", names()), "");
     }
 }

@@ -3,9 +3,7 @@
 use super::*;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
-    let variables = variables
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()));
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
     Environment::new(variables, "host".to_owned())
 }
 
@@ -32,17 +30,9 @@ fn with_nothing_set_everything_has_its_default() {
 
 #[test]
 fn every_setting_has_a_row_but_the_file_itself() {
-    let mut shown: Vec<_> = load(&[], &[])
-        .unwrap()
-        .rows
-        .iter()
-        .map(|row| row.key)
-        .collect();
-    let mut known: Vec<_> = setting::SETTINGS
-        .iter()
-        .filter(|s| s.in_file())
-        .map(|s| s.key)
-        .collect();
+    let mut shown: Vec<_> = load(&[], &[]).unwrap().rows.iter().map(|row| row.key).collect();
+    let mut known: Vec<_> =
+        setting::SETTINGS.iter().filter(|s| s.in_file()).map(|s| s.key).collect();
     shown.sort_unstable();
     known.sort_unstable();
     assert_eq!(shown, known);
@@ -62,20 +52,14 @@ fn a_flag_is_over_a_variable_is_over_the_file() {
     };
     assert_eq!(from("grace"), Some(("3s", "--grace")));
     assert_eq!(from("linger"), Some(("2s", "STEAD_LINGER")));
-    assert_eq!(
-        from("drain_delay"),
-        Some(("500ms", "/etc/stead.toml:3: drain_delay"))
-    );
+    assert_eq!(from("drain_delay"), Some(("500ms", "/etc/stead.toml:3: drain_delay")));
 }
 
 #[test]
 fn the_apps_port_is_found_in_its_environment_unless_stead_is_told_otherwise() {
     let port = |variables: &[(&str, &str)]| load(&[], variables).unwrap().app.port;
     assert_eq!(port(&[("PORT", "8080")]), Some(8080));
-    assert_eq!(
-        port(&[("PORT", "8080"), ("STEAD_APP_PORT", "81")]),
-        Some(81)
-    );
+    assert_eq!(port(&[("PORT", "8080"), ("STEAD_APP_PORT", "81")]), Some(81));
     assert_eq!(port(&[("PORT", "8080"), ("STEAD_APP_PORT", "off")]), None);
     assert_eq!(port(&[("PORT", "8080"), ("STEAD_DISCOVER", "off")]), None);
 }
@@ -91,16 +75,8 @@ fn a_port_that_is_none_is_ignored_and_said() {
 #[test]
 fn mistakes_name_the_place_and_never_the_value() {
     for (flags, variables, start) in [
-        (
-            vec![("grace", "s3cret".to_owned())],
-            vec![],
-            "--grace: not a duration",
-        ),
-        (
-            vec![],
-            vec![("STEAD_GRACE", "s3cret")],
-            "STEAD_GRACE: not a duration",
-        ),
+        (vec![("grace", "s3cret".to_owned())], vec![], "--grace: not a duration"),
+        (vec![], vec![("STEAD_GRACE", "s3cret")], "STEAD_GRACE: not a duration"),
         (
             vec![],
             vec![("STEAD_GRCE", "s3cret")],
@@ -111,21 +87,9 @@ fn mistakes_name_the_place_and_never_the_value() {
             vec![("STEAD_DRAIN_DELAY", "30s")],
             "STEAD_DRAIN_DELAY: not shorter than the grace",
         ),
-        (
-            vec![("app_live", "on".to_owned())],
-            vec![],
-            "--app-live: there is no check of the app",
-        ),
-        (
-            vec![],
-            vec![("PORT", "9321")],
-            "STEAD_LISTEN: 9321 is the app's own port",
-        ),
-        (
-            vec![],
-            vec![("STEAD_REWRITE", "HUP:0, s3cret")],
-            "STEAD_REWRITE: not FROM:TO",
-        ),
+        (vec![("app_live", "on".to_owned())], vec![], "--app-live: there is no check of the app"),
+        (vec![], vec![("PORT", "9321")], "STEAD_LISTEN: 9321 is the app's own port"),
+        (vec![], vec![("STEAD_REWRITE", "HUP:0, s3cret")], "STEAD_REWRITE: not FROM:TO"),
         (
             vec![],
             vec![("STEAD_CONFIG", "/nowhere")],
@@ -133,10 +97,7 @@ fn mistakes_name_the_place_and_never_the_value() {
         ),
     ] {
         let said = mistake(&flags, &variables);
-        assert!(
-            said.starts_with(start) && !said.contains("s3cret"),
-            "{said}"
-        );
+        assert!(said.starts_with(start) && !said.contains("s3cret"), "{said}");
     }
 }
 
@@ -157,10 +118,7 @@ fn what_kubernetes_injects_for_a_service_of_that_name_is_passed_over() {
 
 #[test]
 fn an_empty_variable_is_not_set() {
-    assert_eq!(
-        load(&[], &[("STEAD_GRACE", "")]).unwrap().terms.grace,
-        Duration::from_secs(30)
-    );
+    assert_eq!(load(&[], &[("STEAD_GRACE", "")]).unwrap().terms.grace, Duration::from_secs(30));
 }
 
 #[test]
@@ -168,35 +126,24 @@ fn the_apps_log_level_is_taken_where_it_is_one() {
     let level = |variables: &[(&str, &str)]| load(&[], variables).unwrap().events.level;
     assert_eq!(level(&[("LOG_LEVEL", "WARNING")]), LevelFilter::WARN);
     assert_eq!(level(&[("LOG_LEVEL", "silly")]), LevelFilter::INFO);
-    assert_eq!(
-        level(&[("LOG_LEVEL", "debug"), ("STEAD_LOG_LEVEL", "error")]),
-        LevelFilter::ERROR
-    );
+    assert_eq!(level(&[("LOG_LEVEL", "debug"), ("STEAD_LOG_LEVEL", "error")]), LevelFilter::ERROR);
 }
 
 #[test]
 fn lists_may_be_repeated_flags_or_one_variable() {
     let quit = Signal::from_number(libc::SIGQUIT);
-    let flags = [
-        ("rewrite", "TERM:QUIT".to_owned()),
-        ("rewrite", "HUP:0".to_owned()),
-    ];
+    let flags = [("rewrite", "TERM:QUIT".to_owned()), ("rewrite", "HUP:0".to_owned())];
     let expected = vec![(Signal::TERM, quit), (Signal::HUP, None)];
     assert_eq!(load(&flags, &[]).unwrap().terms.rewrites, expected);
     assert_eq!(
-        load(&[], &[("STEAD_REWRITE", "TERM:QUIT,HUP:0")])
-            .unwrap()
-            .terms
-            .rewrites,
+        load(&[], &[("STEAD_REWRITE", "TERM:QUIT,HUP:0")]).unwrap().terms.rewrites,
         expected
     );
 }
 
 #[test]
 fn labels_come_from_the_environment() {
-    let labels = load(&[], &[("SERVICE_NAME", "api"), ("NODE_ENV", "production")])
-        .unwrap()
-        .labels;
+    let labels = load(&[], &[("SERVICE_NAME", "api"), ("NODE_ENV", "production")]).unwrap().labels;
     assert_eq!(labels.service.as_deref(), Some("api"));
     assert_eq!(labels.instance, "host");
     assert_eq!(labels.environment.as_deref(), Some("production"));

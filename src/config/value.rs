@@ -32,34 +32,24 @@ pub fn switch(text: &str) -> Result<bool, Wrong> {
 
 /// A signal by name or number.
 pub fn signal(text: &str) -> Result<Signal, Wrong> {
-    let signal: Signal = text
-        .parse()
-        .map_err(|error: crate::signal::NotASignal| error.to_string())?;
+    let signal: Signal =
+        text.parse().map_err(|error: crate::signal::NotASignal| error.to_string())?;
     let usable = signal.is_catchable() && signal != Signal::CHLD;
-    usable
-        .then_some(signal)
-        .ok_or_else(|| "a signal that cannot be forwarded".to_owned())
+    usable.then_some(signal).ok_or_else(|| "a signal that cannot be forwarded".to_owned())
 }
 
 /// `FROM:TO`, two signals, where TO may be 0.
 pub fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), Wrong> {
-    let (from, to) = text
-        .split_once(':')
-        .ok_or("not FROM:TO (write TERM:QUIT, or HUP:0 to drop)")?;
-    let to = if to.trim() == "0" {
-        None
-    } else {
-        Some(signal(to)?)
-    };
+    let (from, to) =
+        text.split_once(':').ok_or("not FROM:TO (write TERM:QUIT, or HUP:0 to drop)")?;
+    let to = if to.trim() == "0" { None } else { Some(signal(to)?) };
     Ok((signal(from)?, to))
 }
 
 /// `FROM:TO`, two exit codes.
 pub fn remap(text: &str) -> Result<(u8, u8), Wrong> {
     let code = |text: &str| text.trim().parse().ok();
-    let pair = text
-        .split_once(':')
-        .and_then(|(from, to)| Some((code(from)?, code(to)?)));
+    let pair = text.split_once(':').and_then(|(from, to)| Some((code(from)?, code(to)?)));
     pair.ok_or_else(|| "not FROM:TO with exit codes from 0 to 255 (write 143:0)".to_owned())
 }
 
@@ -74,25 +64,19 @@ pub fn port_or_off(text: &str) -> Result<Option<u16>, Wrong> {
     if text.trim().eq_ignore_ascii_case("off") {
         return Ok(None);
     }
-    port(text)
-        .map(Some)
-        .map_err(|wrong| format!("{wrong}, nor off"))
+    port(text).map(Some).map_err(|wrong| format!("{wrong}, nor off"))
 }
 
 /// `http://host[:port][/path]`.
 pub fn app_url(text: &str) -> Result<Uri, Wrong> {
-    let url: Uri = text
-        .trim()
-        .parse()
-        .map_err(|_| "not a URL (write http://127.0.0.1:8080/health)")?;
-    let authority = url
-        .authority()
-        .ok_or("not a URL with a scheme and a host")?;
+    let url: Uri =
+        text.trim().parse().map_err(|_| "not a URL (write http://127.0.0.1:8080/health)")?;
+    let authority = url.authority().ok_or("not a URL with a scheme and a host")?;
     match url.scheme_str() {
         Some("http") => {}
         Some("https") => {
             return Err(
-                "https is not supported yet (the app is asked over loopback: http)".to_owned(),
+                "https is not supported yet (the app is asked over loopback: http)".to_owned()
             );
         }
         _ => return Err("not an http URL".to_owned()),
@@ -124,10 +108,7 @@ pub fn listen(text: &str) -> Result<Listen, Wrong> {
     let address: IpAddr = match host {
         "localhost" => Ipv4Addr::LOCALHOST.into(),
         "*" => return Ok(Listen::Everywhere(port)),
-        _ => match host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-        {
+        _ => match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(v6) => v6.parse::<Ipv6Addr>().map_err(|_| wrong())?.into(),
             None => host.parse::<Ipv4Addr>().map_err(|_| wrong())?.into(),
         },
@@ -208,16 +189,8 @@ mod tests {
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in [
-            "",
-            "s",
-            "-1",
-            "30x",
-            "1.5",
-            "99999999999",
-            "infinity",
-            "18446744073709551616",
-        ] {
+        for text in ["", "s", "-1", "30x", "1.5", "99999999999", "infinity", "18446744073709551616"]
+        {
             assert!(duration(text).is_err(), "{text}");
         }
     }
@@ -255,12 +228,9 @@ mod tests {
 
     #[test]
     fn app_urls_are_http_with_a_host_and_no_credentials() {
-        for text in [
-            "http://127.0.0.1:8080/health",
-            "http://[::1]:80/",
-            "http://app",
-            "http://app/x?y=z",
-        ] {
+        for text in
+            ["http://127.0.0.1:8080/health", "http://[::1]:80/", "http://app", "http://app/x?y=z"]
+        {
             assert!(app_url(text).is_ok(), "{text}");
         }
         for text in [
@@ -281,30 +251,17 @@ mod tests {
 
     #[test]
     fn a_shown_url_has_no_query() {
-        assert_eq!(
-            show_url(&app_url("http://app:1/x?token=y").unwrap()),
-            "http://app:1/x?..."
-        );
+        assert_eq!(show_url(&app_url("http://app:1/x?token=y").unwrap()), "http://app:1/x?...");
     }
 
     #[test]
     fn rewrites_and_remaps_are_pairs() {
         assert_eq!(rewrite("HUP:0"), Ok((Signal::HUP, None)));
-        assert_eq!(
-            rewrite("TERM:SIGINT"),
-            Ok((Signal::TERM, Some(Signal::INT)))
-        );
+        assert_eq!(rewrite("TERM:SIGINT"), Ok((Signal::TERM, Some(Signal::INT))));
         assert_eq!(remap("143:0"), Ok((143, 0)));
-        for text in [
-            "",
-            "TERM",
-            "TERM:",
-            ":TERM",
-            "TERM:KILL",
-            "KILL:TERM",
-            "0:TERM",
-            "TERM:QUIT:INT",
-        ] {
+        for text in
+            ["", "TERM", "TERM:", ":TERM", "TERM:KILL", "KILL:TERM", "0:TERM", "TERM:QUIT:INT"]
+        {
             assert!(rewrite(text).is_err(), "{text}");
         }
         for text in ["", "143", "256:0", "1:-1", "a:b"] {

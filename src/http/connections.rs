@@ -32,10 +32,7 @@ pub(super) struct Activity {
 impl Activity {
     /// A whole request has come.
     pub(super) fn completed_a_request(&self) {
-        self.completed.store(
-            self.clock.fetch_add(1, Ordering::Relaxed) + 1,
-            Ordering::Relaxed,
-        );
+        self.completed.store(self.clock.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }
 
@@ -49,27 +46,16 @@ impl Connections {
             self.evict();
         }
         let completed = Arc::new(AtomicU64::new(0));
-        let activity = Activity {
-            clock: self.clock.clone(),
-            completed: completed.clone(),
-        };
+        let activity = Activity { clock: self.clock.clone(), completed: completed.clone() };
         let number = self.clock.fetch_add(1, Ordering::Relaxed) + 1;
-        self.open.push(Open {
-            task: start(activity),
-            completed,
-            number,
-        });
+        self.open.push(Open { task: start(activity), completed, number });
     }
 
     /// Closes the oldest connection that never completed a request, else the one whose last request is longest ago.
     pub(super) fn evict(&mut self) {
         let age = |open: &Open| (open.completed.load(Ordering::Relaxed), open.number);
-        let oldest = self
-            .open
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, open)| age(open))
-            .map(|(place, _)| place);
+        let oldest =
+            self.open.iter().enumerate().min_by_key(|(_, open)| age(open)).map(|(place, _)| place);
         if let Some(place) = oldest {
             self.open.swap_remove(place).task.abort();
         }

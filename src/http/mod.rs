@@ -56,11 +56,7 @@ pub fn bind(listen: Listen) -> io::Result<Option<TcpListener>> {
 }
 
 fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // The system's default for it can be changed; both families are what is promised.
         socket.set_only_v6(false)?;

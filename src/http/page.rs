@@ -26,16 +26,10 @@ pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTi
         escaped(&labels.instance),
         phase = phase.name(),
     );
-    let live: Vec<Finding> = findings
-        .iter()
-        .filter(|finding| finding.live)
-        .cloned()
-        .collect();
-    for (group, counted) in [
-        (Group::Live, &live[..]),
-        (Group::Ready, findings),
-        (Group::Startup, findings),
-    ] {
+    let live: Vec<Finding> = findings.iter().filter(|finding| finding.live).cloned().collect();
+    for (group, counted) in
+        [(Group::Live, &live[..]), (Group::Ready, findings), (Group::Startup, findings)]
+    {
         let verdict = judge(group, phase, findings, counted);
         // Writing to a String cannot fail.
         let _ = write!(
@@ -71,10 +65,8 @@ fn row(page: &mut String, finding: &Finding) {
         State::Down if finding.required => "bad",
         _ => "middling",
     };
-    let latency = finding
-        .status
-        .latency
-        .map(|latency| format!("{:.1} ms", latency.as_secs_f64() * 1e3));
+    let latency =
+        finding.status.latency.map(|latency| format!("{:.1} ms", latency.as_secs_f64() * 1e3));
     let reason = finding
         .status
         .failure
@@ -119,10 +111,7 @@ mod tests {
 
     #[test]
     fn labels_cannot_carry_markup() {
-        let labels = Labels {
-            service: Some("<script>\"&".to_owned()),
-            ..Labels::default()
-        };
+        let labels = Labels { service: Some("<script>\"&".to_owned()), ..Labels::default() };
         let page = render(Phase::Running, &[], &labels, SystemTime::now());
         assert!(page.contains("&lt;script&gt;&quot;&amp;") && !page.contains("<script"));
     }

@@ -93,11 +93,7 @@ pub fn judge(group: Group, phase: Phase, all: &[Finding], counted: &[Finding]) -
 
 /// The child was started and each check of the start-up group has passed once: true for good from then on.
 fn has_started(phase: Phase, findings: &[Finding]) -> bool {
-    phase != Phase::Starting
-        && findings
-            .iter()
-            .filter(|f| f.startup)
-            .all(|f| f.status.passed)
+    phase != Phase::Starting && findings.iter().filter(|f| f.startup).all(|f| f.status.passed)
 }
 
 /// Live until the child has ended. The app's checks count from the start-up latch to the drain, and only where they
@@ -105,11 +101,7 @@ fn has_started(phase: Phase, findings: &[Finding]) -> bool {
 fn judge_live(phase: Phase, all: &[Finding], counted: &[Finding]) -> Verdict {
     let counting = phase == Phase::Running && has_started(phase, all);
     let down = counting && counted.iter().any(|finding| finding.state == State::Down);
-    if down || phase == Phase::Finished {
-        Verdict::Unavailable
-    } else {
-        Verdict::Ok
-    }
+    if down || phase == Phase::Finished { Verdict::Unavailable } else { Verdict::Ok }
 }
 
 fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
@@ -133,11 +125,7 @@ fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
 
 /// The verdict on one check alone.
 pub fn judge_one(finding: &Finding) -> Verdict {
-    if finding.state == State::Up {
-        Verdict::Ok
-    } else {
-        Verdict::Unavailable
-    }
+    if finding.state == State::Up { Verdict::Ok } else { Verdict::Unavailable }
 }
 
 /// The answer as JSON; DESIGN, "Endpoints".
@@ -185,9 +173,7 @@ fn is_zero(number: &u32) -> bool {
 impl Serialize for Checks<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(
-            self.0
-                .iter()
-                .map(|finding| (&finding.name, check_answer(finding, self.1))),
+            self.0.iter().map(|finding| (&finding.name, check_answer(finding, self.1))),
         )
     }
 }
@@ -198,9 +184,7 @@ fn check_answer(finding: &Finding, details: bool) -> CheckAnswer {
         status: finding.state.name(),
         required: finding.required,
         latency_ms: finding.status.latency.filter(|_| details).map(millis),
-        age_ms: finding
-            .age
-            .and_then(|age| u64::try_from(age.as_millis()).ok()),
+        age_ms: finding.age.and_then(|age| u64::try_from(age.as_millis()).ok()),
         since: timestamp(finding.status.since),
         class: failure.map(|(class, _)| class.name()),
         stage: failure.map(|(_, stage)| stage.name()),
@@ -248,10 +232,7 @@ impl Report<'_> {
                     );
                 }
             }
-            (
-                format!("{}:responseTime", finding.name),
-                Value::from(vec![member]),
-            )
+            (format!("{}:responseTime", finding.name), Value::from(vec![member]))
         });
         let mut answer = json!({
             "status": self.verdict.ietf(),
@@ -259,10 +240,8 @@ impl Report<'_> {
             "notes": [self.phase.name()],
             "checks": checks.collect::<serde_json::Map<_, _>>(),
         });
-        let further = [
-            ("description", &self.labels.service),
-            ("releaseId", &self.labels.app_version),
-        ];
+        let further =
+            [("description", &self.labels.service), ("releaseId", &self.labels.app_version)];
         for (name, value) in further {
             if let (Some(object), Some(value)) = (answer.as_object_mut(), value) {
                 object.insert(name.to_owned(), json!(value));
@@ -317,12 +296,7 @@ mod tests {
 
     fn finding(name: &str, state: State) -> Finding {
         let failure = (state == State::Down).then_some((Class::ConnectRefused, Stage::Connect));
-        let status = Status {
-            state,
-            passed: state == State::Up,
-            failure,
-            ..Status::new()
-        };
+        let status = Status { state, passed: state == State::Up, failure, ..Status::new() };
         Finding {
             name: name.to_owned(),
             required: true,
@@ -342,33 +316,15 @@ mod tests {
     fn ready_means_running_with_every_required_check_up() {
         let up = finding("app", State::Up);
         let down = Finding {
-            status: Status {
-                passed: true,
-                ..finding("app", State::Down).status
-            },
+            status: Status { passed: true, ..finding("app", State::Down).status },
             ..finding("app", State::Down)
         };
         assert_eq!(ready(Phase::Running, &[]), Verdict::Ok);
-        assert_eq!(
-            ready(Phase::Running, std::slice::from_ref(&up)),
-            Verdict::Ok
-        );
-        assert_eq!(
-            ready(Phase::Running, &[finding("app", State::Unknown)]),
-            Verdict::Starting
-        );
-        assert_eq!(
-            ready(Phase::Running, std::slice::from_ref(&down)),
-            Verdict::Unavailable
-        );
-        let optional = Finding {
-            required: false,
-            ..down
-        };
-        assert_eq!(
-            ready(Phase::Running, &[up.clone(), optional]),
-            Verdict::Degraded
-        );
+        assert_eq!(ready(Phase::Running, std::slice::from_ref(&up)), Verdict::Ok);
+        assert_eq!(ready(Phase::Running, &[finding("app", State::Unknown)]), Verdict::Starting);
+        assert_eq!(ready(Phase::Running, std::slice::from_ref(&down)), Verdict::Unavailable);
+        let optional = Finding { required: false, ..down };
+        assert_eq!(ready(Phase::Running, &[up.clone(), optional]), Verdict::Degraded);
         for (phase, verdict) in [
             (Phase::Starting, Verdict::Starting),
             (Phase::Quiescing, Verdict::Draining),
@@ -382,28 +338,13 @@ mod tests {
 
     #[test]
     fn live_asks_the_app_only_between_start_up_and_drain() {
-        let passed = Status {
-            passed: true,
-            ..finding("app", State::Down).status
-        };
-        let down = [Finding {
-            live: true,
-            status: passed,
-            ..finding("app", State::Down)
-        }];
-        let never_up = [Finding {
-            live: true,
-            ..finding("app", State::Down)
-        }];
+        let passed = Status { passed: true, ..finding("app", State::Down).status };
+        let down = [Finding { live: true, status: passed, ..finding("app", State::Down) }];
+        let never_up = [Finding { live: true, ..finding("app", State::Down) }];
         let live = |phase, findings: &[Finding]| judge(Group::Live, phase, findings, findings);
         assert_eq!(live(Phase::Running, &down), Verdict::Unavailable);
         assert_eq!(live(Phase::Running, &never_up), Verdict::Ok);
-        for phase in [
-            Phase::Starting,
-            Phase::Quiescing,
-            Phase::Draining,
-            Phase::Killing,
-        ] {
+        for phase in [Phase::Starting, Phase::Quiescing, Phase::Draining, Phase::Killing] {
             assert_eq!(live(phase, &down), Verdict::Ok);
         }
         assert_eq!(live(Phase::Finished, &[]), Verdict::Unavailable);
@@ -411,22 +352,10 @@ mod tests {
 
     #[test]
     fn started_is_for_good() {
-        let failing_again = Status {
-            passed: true,
-            ..finding("app", State::Down).status
-        };
-        let findings = [Finding {
-            status: failing_again,
-            ..finding("app", State::Down)
-        }];
-        assert_eq!(
-            judge(Group::Startup, Phase::Finished, &findings, &findings),
-            Verdict::Ok
-        );
-        assert_eq!(
-            judge(Group::Startup, Phase::Starting, &findings, &findings),
-            Verdict::Starting
-        );
+        let failing_again = Status { passed: true, ..finding("app", State::Down).status };
+        let findings = [Finding { status: failing_again, ..finding("app", State::Down) }];
+        assert_eq!(judge(Group::Startup, Phase::Finished, &findings, &findings), Verdict::Ok);
+        assert_eq!(judge(Group::Startup, Phase::Starting, &findings, &findings), Verdict::Starting);
     }
 
     #[test]
@@ -440,11 +369,9 @@ mod tests {
             details,
             now: SystemTime::now(),
         };
-        for text in [
-            report(false).json(),
-            report(false).ietf_json(),
-            report(false).verbose("readyz"),
-        ] {
+        for text in
+            [report(false).json(), report(false).ietf_json(), report(false).verbose("readyz")]
+        {
             assert!(!text.contains("connect"), "{text}");
         }
         assert_eq!(

@@ -58,9 +58,8 @@ fn route(path: &str) -> Option<Route<'_>> {
         "/readyz" | "/ready" | "/health/ready" => Route::Group(Group::Ready),
         "/startupz" => Route::Group(Group::Startup),
         _ => {
-            let (group, check) = [Group::Live, Group::Ready, Group::Startup]
-                .into_iter()
-                .find_map(|group| {
+            let (group, check) =
+                [Group::Live, Group::Ready, Group::Startup].into_iter().find_map(|group| {
                     Some((group, path.strip_prefix(group.path())?.strip_prefix('/')?))
                 })?;
             Route::One(group, check)
@@ -87,10 +86,7 @@ pub fn respond<B>(request: &Request<B>, is_local: bool, view: &View) -> Response
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // No body is ever read, so a connection that carries one cannot be used again.
-    let has_body = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .is_some_and(|length| length != "0");
+    let has_body = request.headers().get(CONTENT_LENGTH).is_some_and(|length| length != "0");
     if has_body || request.headers().contains_key(TRANSFER_ENCODING) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -103,9 +99,7 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
     };
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
     let details = match view.details {
@@ -119,11 +113,7 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
     let now = SystemTime::now();
     let (group, verdict, findings, endpoint) = match route {
         Route::Page if details => {
-            return written(
-                StatusCode::OK,
-                HTML,
-                page::render(phase, &all, &view.labels, now),
-            );
+            return written(StatusCode::OK, HTML, page::render(phase, &all, &view.labels, now));
         }
         Route::Page => return not_found(),
         Route::Group(group) => {
@@ -134,34 +124,18 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
                 })
                 .cloned()
                 .collect();
-            (
-                group,
-                judge(group, phase, &all, &counted),
-                counted,
-                String::new(),
-            )
+            (group, judge(group, phase, &all, &counted), counted, String::new())
         }
         Route::One(group, name) => {
-            let one = all
-                .into_iter()
-                .find(|finding| finding.name == name && counts(finding, group));
+            let one =
+                all.into_iter().find(|finding| finding.name == name && counts(finding, group));
             let Some(one) = one else { return not_found() };
             (group, judge_one(&one), vec![one], format!("/{name}"))
         }
     };
-    let status = if verdict.is_success() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    let report = Report {
-        verdict,
-        phase,
-        findings,
-        labels: &view.labels,
-        details,
-        now,
-    };
+    let status =
+        if verdict.is_success() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let report = Report { verdict, phase, findings, labels: &view.labels, details, now };
     if query.verbose {
         let endpoint = format!("{}{endpoint}", group.path().trim_start_matches('/'));
         return written(status, TEXT, report.verbose(&endpoint));
@@ -173,16 +147,9 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
 }
 
 fn accepts_health_json<B>(request: &Request<B>) -> bool {
-    let accepted = request
-        .headers()
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let accepted = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|range| {
-        range
-            .split(';')
-            .next()
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(HEALTH_JSON))
+        range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(HEALTH_JSON))
     })
 }
 
@@ -200,9 +167,7 @@ fn problem(status: StatusCode, error: &str) -> Response<Full<Bytes>> {
 fn written(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

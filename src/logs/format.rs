@@ -51,8 +51,7 @@ impl Visit for Fields {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // Milliseconds are all that the durations in the log are good for.
-        self.0
-            .push((field.name(), ((value * 1e3).round() / 1e3).into()));
+        self.0.push((field.name(), ((value * 1e3).round() / 1e3).into()));
     }
 }
 
@@ -109,21 +108,15 @@ where
 
 /// The labels that are set.
 fn label_members(labels: &Labels) -> Map<String, Value> {
-    let Labels {
-        service,
-        instance,
-        environment,
-        app_version,
-    } = labels;
+    let Labels { service, instance, environment, app_version } = labels;
     let all = [
         ("service", service.as_ref()),
         ("instance", Some(instance)),
         ("environment", environment.as_ref()),
         ("app_version", app_version.as_ref()),
     ];
-    let set = all
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.as_str().into())));
+    let set =
+        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.as_str().into())));
     set.collect()
 }
 
@@ -147,11 +140,7 @@ where
             Level::WARN => ("\x1b[33m", "\x1b[2m", "\x1b[0m"),
             _ => ("\x1b[32m", "\x1b[2m", "\x1b[0m"),
         };
-        write!(
-            to,
-            "{dim}{time}{plain} {colour}{}{plain} stead:",
-            level_name(level)
-        )?;
+        write!(to, "{dim}{time}{plain} {colour}{}{plain} stead:", level_name(level))?;
         for (name, value) in &Fields::of(event).0 {
             match value {
                 Value::String(text) if *name == "message" => {
@@ -168,7 +157,5 @@ where
 /// Whether a text needs no quotes to be read as one value.
 fn is_bare(text: &str) -> bool {
     !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'=')
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'=')
 }

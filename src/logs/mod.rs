@@ -18,9 +18,7 @@ pub fn init(events: Events, labels: Labels) {
         LogFormat::Json => false,
         LogFormat::Text => true,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(events.level)
-        .with_writer(|| Lines);
+    let builder = tracing_subscriber::fmt().with_max_level(events.level).with_writer(|| Lines);
     // A second subscriber in one process can only be a test's, which keeps its own.
     let _ = if text {
         let subscriber = builder.event_format(Text { colours: terminal }).finish();

@@ -12,10 +12,7 @@ use crate::sys::descriptors::write_to_stderr;
 /// How many bytes may wait for a stuck reader; what comes later is counted and dropped.
 const CAPACITY: usize = 64 * 1024;
 
-static QUEUE: Queue = Queue {
-    state: Mutex::new(State::new()),
-    changed: Condvar::new(),
-};
+static QUEUE: Queue = Queue { state: Mutex::new(State::new()), changed: Condvar::new() };
 
 struct Queue {
     state: Mutex<State>,
@@ -33,13 +30,7 @@ struct State {
 
 impl State {
     const fn new() -> Self {
-        Self {
-            lines: VecDeque::new(),
-            bytes: 0,
-            dropped: 0,
-            writing: false,
-            held: true,
-        }
+        Self { lines: VecDeque::new(), bytes: 0, dropped: 0, writing: false, held: true }
     }
 
     fn is_idle(&self) -> bool {
@@ -88,16 +79,9 @@ pub fn start() -> io::Result<()> {
 fn write_all() {
     let mut state = QUEUE.state();
     loop {
-        let next = if state.held {
-            None
-        } else {
-            state.lines.pop_front()
-        };
+        let next = if state.held { None } else { state.lines.pop_front() };
         let Some(line) = next else {
-            state = QUEUE
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = QUEUE.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
         state.bytes -= line.len();
@@ -124,7 +108,5 @@ pub fn release() {
 pub fn flush(limit: Duration) {
     let state = QUEUE.state();
     // Whether it was written or not, the end comes now.
-    let _ = QUEUE
-        .changed
-        .wait_timeout_while(state, limit, |state| !state.is_idle());
+    let _ = QUEUE.changed.wait_timeout_while(state, limit, |state| !state.is_idle());
 }

@@ -61,10 +61,7 @@ impl Command {
             return Err(CannotRun::not_found(&name));
         }
         Ok(Self {
-            args: args
-                .iter()
-                .map(|arg| c_string(arg.clone().into_vec()))
-                .collect(),
+            args: args.iter().map(|arg| c_string(arg.clone().into_vec())).collect(),
             env: env.collect(),
             paths: paths.into_iter().map(c_string).collect(),
         })
@@ -72,9 +69,7 @@ impl Command {
 
     /// The name that the command was given by.
     fn name(&self) -> &OsStr {
-        self.args
-            .first()
-            .map_or(OsStr::new(""), |arg| OsStr::from_bytes(arg.as_bytes()))
+        self.args.first().map_or(OsStr::new(""), |arg| OsStr::from_bytes(arg.as_bytes()))
     }
 
     /// The name, for people; the arguments are never shown, for they can hold secrets.
@@ -125,29 +120,15 @@ impl Command {
         args: &[CString],
         standing: &Standing,
     ) -> Result<Pid, SpawnError> {
-        let Standing {
-            leads,
-            terminal,
-            inherited,
-        } = *standing;
-        spawn(&Program {
-            paths,
-            args,
-            env: &self.env,
-            leads,
-            terminal,
-            inherited,
-        })
+        let Standing { leads, terminal, inherited } = *standing;
+        spawn(&Program { paths, args, env: &self.env, leads, terminal, inherited })
     }
 
     /// What execvp(3) does for a file that the kernel cannot execute: `/bin/sh file args`.
     fn start_script(&self, path: &CString, standing: &Standing) -> Result<Pid, CannotRun> {
         let shell = c"/bin/sh".to_owned();
         let further = self.args.iter().skip(1).cloned();
-        let args: Vec<CString> = [shell.clone(), path.clone()]
-            .into_iter()
-            .chain(further)
-            .collect();
+        let args: Vec<CString> = [shell.clone(), path.clone()].into_iter().chain(further).collect();
         self.start_as(&[shell], &args, standing).map_err(|error| {
             let errno = std::io::Error::from_raw_os_error(libc::ENOEXEC);
             self.cannot_execute(
@@ -189,11 +170,8 @@ impl CannotRun {
     }
 
     fn not_found(name: &OsStr) -> Self {
-        let reason = if name.as_bytes().contains(&b'/') {
-            "no such file"
-        } else {
-            "not found in PATH"
-        };
+        let reason =
+            if name.as_bytes().contains(&b'/') { "no such file" } else { "not found in PATH" };
         let error = std::io::Error::from_raw_os_error(libc::ENOENT);
         Self::new(name, reason.to_owned(), Exit::NOT_FOUND, &error)
     }
@@ -211,11 +189,7 @@ fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<Vec<u8>> {
     let path = path.unwrap_or(OsStr::new(DEFAULT_PATH)).as_bytes();
     path.split(|byte| *byte == b':')
         .map(|directory| {
-            let directory = if directory.is_empty() {
-                b"."
-            } else {
-                directory
-            };
+            let directory = if directory.is_empty() { b"." } else { directory };
             [directory, b"/", name.as_bytes()].concat()
         })
         .collect()
@@ -241,10 +215,7 @@ fn is_binary(path: &CString) -> bool {
 /// What stands after `#!` in the file's first line.
 fn interpreter(path: &CString) -> Option<String> {
     let head = head(path);
-    let line = head
-        .strip_prefix(b"#!")?
-        .split(|byte| *byte == b'\n')
-        .next()?;
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
     line.split_whitespace().next().map(str::to_owned)
 }
@@ -255,10 +226,7 @@ mod tests {
 
     fn paths(name: &str, path: Option<&str>) -> Vec<String> {
         let found = candidates(OsStr::new(name), path.map(OsStr::new));
-        found
-            .into_iter()
-            .map(|path| String::from_utf8(path).unwrap())
-            .collect()
+        found.into_iter().map(|path| String::from_utf8(path).unwrap()).collect()
     }
 
     #[test]
@@ -268,10 +236,7 @@ mod tests {
 
     #[test]
     fn an_empty_directory_in_path_is_the_current_one() {
-        assert_eq!(
-            paths("app", Some("/bin::/opt")),
-            ["/bin/app", "./app", "/opt/app"]
-        );
+        assert_eq!(paths("app", Some("/bin::/opt")), ["/bin/app", "./app", "/opt/app"]);
     }
 
     #[test]

@@ -96,11 +96,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn start_child(&self, command: &Command) -> Result<(Pid, Option<Terminal>), CannotRun> {
-        let leads = if self.wrapping.new_session {
-            Leads::Session
-        } else {
-            Leads::Group
-        };
+        let leads = if self.wrapping.new_session { Leads::Session } else { Leads::Group };
         let terminal = match leads {
             Leads::Group => Terminal::controlling(),
             Leads::Session => Terminal::of_stdin(),
@@ -109,11 +105,7 @@ impl<'a> Supervisor<'a> {
             Leads::Group => terminal.foreground() == Some(terminal::own_group()),
             Leads::Session => terminal.give_up(),
         });
-        let standing = Standing {
-            leads,
-            terminal: given,
-            inherited: self.inherited,
-        };
+        let standing = Standing { leads, terminal: given, inherited: self.inherited };
         let child = command.start(&standing)?;
         descriptors::close(&self.passed);
         // The directory that stead was started in is the child's to keep busy; one that cannot be left stays.
@@ -159,8 +151,7 @@ impl Running<'_> {
                 return self.finish(exit);
             }
             let now = self.start.elapsed();
-            self.signals
-                .wait(self.lifecycle.deadline().map(|at| at.saturating_sub(now)));
+            self.signals.wait(self.lifecycle.deadline().map(|at| at.saturating_sub(now)));
         }
     }
 
@@ -180,11 +171,7 @@ impl Running<'_> {
 
     /// Takes in one signal, except for those that are meant for stead alone.
     fn deliver(&mut self, delivery: Delivery) -> Option<Exit> {
-        let Delivery {
-            signal,
-            from,
-            by_kernel,
-        } = delivery;
+        let Delivery { signal, from, by_kernel } = delivery;
         let job_control = [Signal::TTIN, Signal::TTOU].contains(&signal) && by_kernel;
         // A broken pipe of stead's own comes from stead's own pid; pipe(7).
         if signal == Signal::CHLD || job_control || from == Pid::own() {
@@ -193,9 +180,7 @@ impl Running<'_> {
         if signal == Signal::CONT && self.go_on() {
             return None;
         }
-        let action = self
-            .lifecycle
-            .on(Event::Signal(signal), self.start.elapsed());
+        let action = self.lifecycle.on(Event::Signal(signal), self.start.elapsed());
         self.act(action, Some(delivery))
     }
 
@@ -210,10 +195,7 @@ impl Running<'_> {
         self.tell_phase();
         match action {
             Action::Nothing => {}
-            Action::Drop => debug!(
-                signal = cause.map(|c| c.signal.to_string()),
-                "signal dropped"
-            ),
+            Action::Drop => debug!(signal = cause.map(|c| c.signal.to_string()), "signal dropped"),
             Action::Forward(signal) => self.forward(signal, cause),
             Action::Hold => self.log_drain(cause),
             Action::Stop(signal) => {
@@ -256,10 +238,7 @@ impl Running<'_> {
             [Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::STOP].contains(&signal);
         let (pid, group) = (self.child.number(), self.wrapping.group);
         let from_pid = cause.map(|cause| cause.from.number());
-        let received = cause
-            .map(|c| c.signal)
-            .filter(|s| *s != signal)
-            .map(|s| s.to_string());
+        let received = cause.map(|c| c.signal).filter(|s| *s != signal).map(|s| s.to_string());
         if [Signal::WINCH, Signal::CONT, Signal::URG].contains(&signal) {
             debug!(%signal, pid, group, from_pid, received, "signal forwarded");
         } else {
@@ -379,16 +358,10 @@ impl Running<'_> {
     fn kill(&mut self) {
         let left = stragglers::find();
         let unseen = left.is_empty();
-        for straggler in left
-            .into_iter()
-            .filter(|s| !self.killed.contains(&s.pid))
-            .collect::<Vec<_>>()
+        for straggler in
+            left.into_iter().filter(|s| !self.killed.contains(&s.pid)).collect::<Vec<_>>()
         {
-            warn!(
-                pid = straggler.pid.number(),
-                name = straggler.name,
-                "straggler killed"
-            );
+            warn!(pid = straggler.pid.number(), name = straggler.name, "straggler killed");
             self.killed.insert(straggler.pid);
         }
         if process::signal_namespace(Signal::KILL).is_ok() {
@@ -408,11 +381,7 @@ impl Running<'_> {
     fn finish(&self, exit: Exit) -> Exit {
         if let Some(began) = self.drain {
             let elapsed = self.start.elapsed().saturating_sub(began);
-            info!(
-                elapsed_s = elapsed.as_secs_f64(),
-                killed = self.killed.len(),
-                "drain ended"
-            );
+            info!(elapsed_s = elapsed.as_secs_f64(), killed = self.killed.len(), "drain ended");
         }
         if let Some(terminal) = self.terminal.filter(|t| t.foreground() == Some(self.child)) {
             terminal.give_to(terminal::own_group());

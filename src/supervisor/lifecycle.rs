@@ -238,18 +238,13 @@ impl Lifecycle {
         if self.terms.drain_delay.is_zero() {
             return self.stop(stop);
         }
-        self.stage = Stage::DelayOver {
-            at: now.saturating_add(self.terms.drain_delay),
-            stop,
-        };
+        self.stage = Stage::DelayOver { at: now.saturating_add(self.terms.drain_delay), stop };
         Action::Hold
     }
 
     fn stop(&mut self, stop: Signal) -> Action {
         if let Some(drain) = self.drain {
-            self.stage = Stage::Grace {
-                until: drain.deadline,
-            };
+            self.stage = Stage::Grace { until: drain.deadline };
         }
         self.sent.insert(stop);
         Action::Stop(stop)
@@ -269,16 +264,10 @@ impl Lifecycle {
         if matches!(self.stage, Stage::Killed { .. }) {
             return Action::Nothing;
         }
-        let until = self
-            .drain
-            .map_or(now.saturating_add(self.terms.linger), |drain| {
-                drain.deadline
-            });
+        let until =
+            self.drain.map_or(now.saturating_add(self.terms.linger), |drain| drain.deadline);
         self.stage = Stage::Grace { until };
-        let stop = self
-            .drain
-            .map(|drain| drain.stop)
-            .or(self.terms.stop_signal);
+        let stop = self.drain.map(|drain| drain.stop).or(self.terms.stop_signal);
         Action::SignalStragglers(stop.unwrap_or(Signal::TERM))
     }
 
@@ -291,11 +280,7 @@ impl Lifecycle {
         };
         let signal = Signal::from_number(i32::from(exit.code()) - 128);
         let clean = signal.is_some_and(|signal| self.sent.contains(signal));
-        let code = if self.terms.clean_stop_ok && clean {
-            0
-        } else {
-            exit.code()
-        };
+        let code = if self.terms.clean_stop_ok && clean { 0 } else { exit.code() };
         let remap = self.terms.remap_exit.iter().find(|(from, _)| *from == code);
         Exit::new(remap.map_or(code, |(_, to)| *to))
     }
@@ -308,10 +293,7 @@ impl Lifecycle {
                 Action::Finish(self.verdict.unwrap_or(Exit::killed_by(Signal::KILL)))
             }
             Stage::Killed { next, until } if now >= next => {
-                self.stage = Stage::Killed {
-                    next: now.saturating_add(SWEEP),
-                    until,
-                };
+                self.stage = Stage::Killed { next: now.saturating_add(SWEEP), until };
                 Action::Kill
             }
             _ => Action::Nothing,

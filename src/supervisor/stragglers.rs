@@ -54,10 +54,7 @@ fn descendants(all: Vec<Stat>, root: Pid) -> Vec<Straggler> {
         }
         false
     };
-    all.into_iter()
-        .filter(|s| !s.ended && below(s.straggler.pid))
-        .map(|s| s.straggler)
-        .collect()
+    all.into_iter().filter(|s| !s.ended && below(s.straggler.pid)).map(|s| s.straggler).collect()
 }
 
 /// Reads `pid (name) state parent ...`; the name may hold anything, also `) Z 1`, so it ends at the last `)`.
@@ -68,10 +65,7 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let mut fields = rest.split(' ');
     let ended = matches!(fields.next()?, "Z" | "X" | "x");
     Some(Stat {
-        straggler: Straggler {
-            pid: Pid::new(pid.parse().ok()?),
-            name: name.to_owned(),
-        },
+        straggler: Straggler { pid: Pid::new(pid.parse().ok()?), name: name.to_owned() },
         parent: Pid::new(fields.next()?.parse().ok()?),
         ended,
     })
@@ -82,14 +76,8 @@ mod tests {
     use super::*;
 
     fn found(lines: &[&str], root: i32) -> Vec<i32> {
-        let all = lines
-            .iter()
-            .filter_map(|line| parse(line.as_bytes()))
-            .collect();
-        descendants(all, Pid::new(root))
-            .iter()
-            .map(|s| s.pid.number())
-            .collect()
+        let all = lines.iter().filter_map(|line| parse(line.as_bytes())).collect();
+        descendants(all, Pid::new(root)).iter().map(|s| s.pid.number()).collect()
     }
 
     #[test]
@@ -112,10 +100,7 @@ mod tests {
     #[test]
     fn a_name_cannot_forge_the_fields_after_it() {
         assert_eq!(found(&["5 (a) Z 1 (b) S 4 5"], 4), [5]);
-        assert_eq!(
-            parse(b"5 (a) Z 1 (b) S 4 5").unwrap().straggler.name,
-            "a) Z 1 (b"
-        );
+        assert_eq!(parse(b"5 (a) Z 1 (b) S 4 5").unwrap().straggler.name, "a) Z 1 (b");
     }
 
     #[test]

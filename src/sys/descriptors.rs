@@ -42,10 +42,7 @@ pub fn beyond_standard() -> Vec<RawFd> {
         |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
     let listed: Vec<RawFd> = entries.filter_map(number).collect();
     // The listing's own descriptor was in it and is closed by now.
-    listed
-        .into_iter()
-        .filter(|fd| *fd >= FIRST && is_open(*fd))
-        .collect()
+    listed.into_iter().filter(|fd| *fd >= FIRST && is_open(*fd)).collect()
 }
 
 /// Closes descriptors that belong to the child, so that a socket which the child closes is closed.
@@ -76,11 +73,8 @@ pub fn write_to_stderr(mut bytes: &[u8]) {
         match io::Error::last_os_error().raw_os_error() {
             Some(libc::EINTR) => {}
             Some(libc::EAGAIN) => {
-                let mut fd = libc::pollfd {
-                    fd: libc::STDERR_FILENO,
-                    events: libc::POLLOUT,
-                    revents: 0,
-                };
+                let mut fd =
+                    libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
                 // SAFETY: one pollfd that outlives the call.
                 unsafe { libc::poll(&mut fd, 1, -1) };
             }

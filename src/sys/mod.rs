@@ -12,9 +12,5 @@ use std::io;
 
 /// The result of a system call that answers -1 for an error.
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

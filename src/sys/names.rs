@@ -71,11 +71,7 @@ pub fn lookup(host: &str) -> Result<Vec<IpAddr>, LookupError> {
         }
         libc::freeaddrinfo(list);
     }
-    if addresses.is_empty() {
-        Err(LookupError::NotFound)
-    } else {
-        Ok(addresses)
-    }
+    if addresses.is_empty() { Err(LookupError::NotFound) } else { Ok(addresses) }
 }
 
 /// The address of one entry of the resolver's list.
@@ -102,9 +98,7 @@ unsafe fn address(entry: &libc::addrinfo) -> Option<IpAddr> {
 /// The resolver's own words for its error code.
 fn reason(code: libc::c_int) -> String {
     // SAFETY: gai_strerror answers a static C string for every code.
-    unsafe { CStr::from_ptr(libc::gai_strerror(code)) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(libc::gai_strerror(code)) }.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -116,10 +110,7 @@ mod tests {
         for name in ["localhost", "LOCALHOST", "localhost.", "db.localhost"] {
             assert_eq!(
                 lookup(name).unwrap(),
-                [
-                    "127.0.0.1".parse::<IpAddr>().unwrap(),
-                    "::1".parse().unwrap()
-                ]
+                ["127.0.0.1".parse::<IpAddr>().unwrap(), "::1".parse().unwrap()]
             );
         }
     }

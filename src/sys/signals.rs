@@ -43,21 +43,10 @@ pub fn block_all() -> io::Result<Inherited> {
     // SAFETY: each call fills the set or the action that it is given, before it is read.
     unsafe {
         checked(libc::sigfillset(all.as_mut_ptr()))?;
-        checked(libc::sigprocmask(
-            libc::SIG_SETMASK,
-            all.as_ptr(),
-            mask.as_mut_ptr(),
-        ))?;
+        checked(libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), mask.as_mut_ptr()))?;
         let default: libc::sigaction = MaybeUninit::zeroed().assume_init();
-        checked(libc::sigaction(
-            libc::SIGCHLD,
-            &default,
-            child_action.as_mut_ptr(),
-        ))?;
-        Ok(Inherited {
-            mask: mask.assume_init(),
-            child_action: child_action.assume_init(),
-        })
+        checked(libc::sigaction(libc::SIGCHLD, &default, child_action.as_mut_ptr()))?;
+        Ok(Inherited { mask: mask.assume_init(), child_action: child_action.assume_init() })
     }
 }
 
@@ -109,11 +98,7 @@ impl SignalFd {
 
     /// Waits until a signal is there or `limit` is over (`None`: for ever).
     pub fn wait(&self, limit: Option<Duration>) {
-        let mut fds = libc::pollfd {
-            fd: self.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut fds = libc::pollfd { fd: self.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let limit = limit.map(|limit| libc::timespec {
             tv_sec: limit.as_secs() as libc::time_t,
             tv_nsec: limit.subsec_nanos().into(),

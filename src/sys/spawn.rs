@@ -85,11 +85,7 @@ pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
     // SAFETY: both descriptors are ours; the child has its own copies.
     let report = unsafe {
         libc::close(writer);
-        let report = if child == -1 {
-            None
-        } else {
-            read_report(reader)
-        };
+        let report = if child == -1 { None } else { read_report(reader) };
         libc::close(reader);
         report
     };
@@ -100,10 +96,7 @@ pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
             // SAFETY: the child that failed to exec is collected here, before the reaper knows of any child.
             unsafe { libc::waitpid(child, ptr::null_mut(), 0) };
             let path = usize::try_from(path).unwrap_or_default();
-            Err(SpawnError::Exec {
-                error: io::Error::from_raw_os_error(errno),
-                path,
-            })
+            Err(SpawnError::Exec { error: io::Error::from_raw_os_error(errno), path })
         }
     }
 }
@@ -166,23 +159,14 @@ unsafe fn execute(
 unsafe fn read_report(reader: libc::c_int) -> Option<Report> {
     let mut report: Report = [0; 2];
     // SAFETY: the buffer is writable for its size; a pipe hands over so few bytes whole.
-    let read = unsafe {
-        libc::read(
-            reader,
-            ptr::from_mut(&mut report).cast(),
-            size_of::<Report>(),
-        )
-    };
+    let read =
+        unsafe { libc::read(reader, ptr::from_mut(&mut report).cast(), size_of::<Report>()) };
     (read == size_of::<Report>() as isize).then_some(report)
 }
 
 /// The strings as C wants them: their addresses, then a null pointer.
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings
-        .iter()
-        .map(|s| s.as_ptr())
-        .chain([ptr::null()])
-        .collect()
+    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
 }
 
 /// systemd's `LISTEN_PID`, which tells whom passed sockets are for (sd_listen_fds(3)): where it names stead, it must
@@ -197,13 +181,8 @@ impl ListenPid {
 
     fn in_env(env: &[CString]) -> Self {
         let own = format!("LISTEN_PID={}", Pid::own());
-        let place = env
-            .iter()
-            .position(|entry| CStr::to_bytes(entry) == own.as_bytes());
-        Self {
-            place,
-            text: [0; Self::PREFIX.len() + 11],
-        }
+        let place = env.iter().position(|entry| CStr::to_bytes(entry) == own.as_bytes());
+        Self { place, text: [0; Self::PREFIX.len() + 11] }
     }
 
     /// In the child: puts its own pid into the environment. Async-signal-safe.
@@ -221,9 +200,7 @@ impl ListenPid {
                 break;
             }
         }
-        let text = Self::PREFIX
-            .iter()
-            .chain(reversed.iter().take(digits).rev());
+        let text = Self::PREFIX.iter().chain(reversed.iter().take(digits).rev());
         for (to, from) in self.text.iter_mut().zip(text) {
             *to = *from;
         }

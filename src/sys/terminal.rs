@@ -12,9 +12,7 @@ pub struct Terminal(RawFd);
 impl Terminal {
     /// The controlling terminal, whoever is in its foreground.
     pub fn controlling() -> Option<Self> {
-        (0..=2)
-            .map(Self)
-            .find(|terminal| terminal.foreground().is_some())
+        (0..=2).map(Self).find(|terminal| terminal.foreground().is_some())
     }
 
     /// The terminal on standard input, controlling or not.
@@ -26,9 +24,7 @@ impl Terminal {
     /// The group that gets the terminal's keys.
     pub fn foreground(self) -> Option<Pid> {
         // SAFETY: tcgetpgrp only asks.
-        checked(unsafe { libc::tcgetpgrp(self.0) })
-            .ok()
-            .map(Pid::new)
+        checked(unsafe { libc::tcgetpgrp(self.0) }).ok().map(Pid::new)
     }
 
     /// Makes `group` the foreground group; a terminal that is gone has none, so errors mean nothing.
