@@ -1,5 +1,7 @@
 //! The only place that wires the parts together, and that knows them all.
 
+mod stand_in;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
@@ -71,8 +73,8 @@ impl Failure {
 pub fn main(args: &[OsString]) -> Exit {
     let (name, rest) =
         args.split_first().map_or((OsString::new(), args), |(name, rest)| (name.clone(), rest));
-    if let Some(style) = compat::style_of(cli::base_name(&name)) {
-        return stand_in(style, rest);
+    if let Some(style) = compat::style_of(&name) {
+        return stand_in::run(style, rest);
     }
     // Checked before all else, because it runs every few seconds in every container.
     let is_check = rest.first().is_some_and(|command| command == "check");
@@ -264,10 +266,4 @@ fn check(group: cli::Group, quiet: bool) -> Exit {
         print(&format!("{}\n", outcome.line));
     }
     if outcome.ok { Exit::OK } else { Exit::FAILURE }
-}
-
-/// stead in tini's or dumb-init's place: the same supervisor with other terms, no endpoints and no events.
-fn stand_in(style: compat::Style, args: &[OsString]) -> Exit {
-    let _ = (style, args);
-    Exit::FAILURE
 }

@@ -1,6 +1,6 @@
 //! The command line: argv to a command. What the options mean is `config`'s.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
@@ -221,11 +221,6 @@ fn usage() -> String {
         text.push_str(&format!("  {left:38} {} [{}]\n", setting.about, setting.default));
     }
     text
-}
-
-/// The last part of a path: the name that a program was called by.
-pub fn base_name(program: &OsStr) -> &OsStr {
-    std::path::Path::new(program).file_name().unwrap_or(program)
 }
 
 #[cfg(test)]

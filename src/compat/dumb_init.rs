@@ -4,9 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::getopt::{Getopt, Options};
-use super::{Event, Line, Stop, Style, Wrapper, leading_number};
+use super::{Line, Stop, Style, Wrapper, leading_number};
 use crate::exit::Exit;
 use crate::signal::Signal;
+use crate::supervisor::wrapping::Notice;
 
 const OPTIONS: Options = Options {
     program: "dumb-init",
@@ -118,22 +119,22 @@ fn said(text: String) -> Stop {
 }
 
 /// What dumb-init would write: all but a failure only when it is verbose.
-pub(super) fn line(verbosity: u32, event: &Event<'_>) -> Option<Line> {
+pub(super) fn line(verbosity: u32, event: &Notice<'_>) -> Option<Line> {
     let text = match event {
-        Event::CannotRun(program, error) => {
+        Notice::CannotRun(program, error) => {
             return Some(prefixed(&format!("{}: {}", program.display(), super::reason(error))));
         }
-        Event::CannotReap | Event::ChildGone => return None,
-        Event::Spawned(_, child) => format!("The child runs with pid {child}."),
-        Event::Received(signal) => format!("Signal {} came.", signal.number()),
-        Event::Forwarded(from, to) if from == to => format!("Sent signal {} on.", to.number()),
-        Event::Forwarded(from, to) => {
+        Notice::CannotReap | Notice::ChildGone => return None,
+        Notice::Spawned(_, child) => format!("The child runs with pid {child}."),
+        Notice::Received(signal) => format!("Signal {} came.", signal.number()),
+        Notice::Forwarded(from, to) if from == to => format!("Sent signal {} on.", to.number()),
+        Notice::Forwarded(from, to) => {
             format!("Sent signal {} on as {}.", from.number(), to.number())
         }
-        Event::Dropped(signal) => format!("Did not send signal {} on.", signal.number()),
-        Event::Reaped(child) => format!("Reaped pid {child}."),
-        Event::Exited(child, code) => format!("The child, pid {child}, exited with {code}."),
-        Event::Killed(child, signal) => {
+        Notice::Dropped(signal) => format!("Did not send signal {} on.", signal.number()),
+        Notice::Reaped(child) => format!("Reaped pid {child}."),
+        Notice::Exited(child, code) => format!("The child, pid {child}, exited with {code}."),
+        Notice::Killed(child, signal) => {
             format!("The child, pid {child}, was ended by signal {}.", signal.number())
         }
     };

@@ -27,6 +27,7 @@ use std::io;
 
 use crate::exit::Exit;
 use crate::signal::Signal;
+use crate::supervisor::wrapping::{Fate, Notice};
 
 /// What a command line of tini or dumb-init asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,31 +79,6 @@ pub enum Style {
     DumbInit,
 }
 
-/// Something that happened in a wrapper and that the other program would perhaps tell.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// Orphans come to another process: neither PID 1 nor a subreaper.
-    CannotReap,
-    /// The child could not be started.
-    CannotRun(&'a OsStr, &'a io::Error),
-    /// The child runs, with this pid.
-    Spawned(&'a OsStr, i32),
-    /// A signal came.
-    Received(Signal),
-    /// The first signal was sent on as the second.
-    Forwarded(Signal, Signal),
-    /// A signal was dropped, as `rewrites` asks.
-    Dropped(Signal),
-    /// The child was gone when a signal was to be sent on.
-    ChildGone,
-    /// A process with this pid, not the child, was reaped.
-    Reaped(i32),
-    /// The child, with this pid, ended with an exit code.
-    Exited(i32, u8),
-    /// The child, with this pid, was ended by a signal.
-    Killed(i32, Signal),
-}
-
 /// A line that the other program would write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Line {
@@ -123,21 +99,16 @@ impl Style {
 }
 
 impl Wrapper {
-    /// What is sent to the child when `received` came; `None` where it is dropped.
-    pub fn translate(&self, received: Signal) -> Option<Signal> {
-        self.rewrites
-            .iter()
-            .find(|(from, _)| *from == received)
-            .map_or(Some(received), |(_, to)| *to)
-    }
-
-    /// The wrapper's exit code when the child ended with `child`.
-    pub fn exit(&self, child: Exit) -> Exit {
-        if self.expected.contains(&child.code()) { Exit::OK } else { child }
+    /// What becomes of a signal in the other program.
+    pub fn fate(&self) -> fn(Signal) -> Fate {
+        match self.style {
+            Style::Tini => tini::fate,
+            Style::DumbInit => |_| Fate::Forwarded,
+        }
     }
 
     /// What the program would write about an event at this verbosity, with the wrapper's own pid.
-    pub fn line(&self, pid: u32, event: &Event<'_>) -> Option<Line> {
+    pub fn line(&self, pid: u32, event: &Notice<'_>) -> Option<Line> {
         match self.style {
             Style::Tini => tini::line(self, pid, event),
             Style::DumbInit => dumb_init::line(self.verbosity, event),

@@ -4,9 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::{Event, Request, Style, Wrapper, parse, style_of};
+use super::{Request, Style, Wrapper, parse, style_of};
 use crate::exit::Exit;
 use crate::signal::Signal;
+use crate::supervisor::wrapping::Notice;
+use crate::sys::process::Pid;
 
 fn request(style: Style, line: &[&str], env: &[(&str, &str)]) -> Request {
     let args: Vec<OsString> = line.iter().map(OsString::from).collect();
@@ -179,25 +181,28 @@ fn tinis_variables_count_by_being_there_and_its_verbosity_overrides_the_flags() 
 #[test]
 fn tini_tells_on_stderr_what_went_wrong_and_on_stdout_what_it_was_asked_to_tell() {
     let missing = io::Error::from_raw_os_error(libc::ENOENT);
-    let cannot_run = Event::CannotRun(OsStr::new("x"), &missing);
-    let said = |line: &[&str], event: &Event<'_>| {
+    let cannot_run = Notice::CannotRun(OsStr::new("x"), &missing);
+    let said = |line: &[&str], event: &Notice<'_>| {
         let line = tini(line).line(7, event)?;
         Some((line.text, line.to_stderr))
     };
     let fatal = "[FATAL tini (7)] exec x failed: No such file or directory\n".to_owned();
     assert_eq!(said(&["x"], &cannot_run), Some((fatal, true)));
-    assert!(said(&["x"], &Event::CannotReap).is_some_and(|(text, to_stderr)| {
+    assert!(said(&["x"], &Notice::CannotReap).is_some_and(|(text, to_stderr)| {
         to_stderr && text.starts_with("[WARN  tini (7)] ") && text.ends_with('\n')
     }));
-    assert_eq!(said(&["x"], &Event::Reaped(9)), None);
+    assert_eq!(said(&["x"], &Notice::Reaped(Pid::new(9))), None);
     assert!(
-        said(&["-w", "x"], &Event::Reaped(9))
+        said(&["-w", "x"], &Notice::Reaped(Pid::new(9)))
             .is_some_and(|(text, to_stderr)| { to_stderr && text.ends_with("pid=9\n") })
     );
-    assert_eq!(said(&["x"], &Event::Exited(9, 0)), None);
-    assert!(said(&["-v", "x"], &Event::Exited(9, 0)).is_some_and(|(_, to_stderr)| !to_stderr));
+    assert_eq!(said(&["x"], &Notice::Exited(Pid::new(9), Exit::OK)), None);
+    assert!(
+        said(&["-v", "x"], &Notice::Exited(Pid::new(9), Exit::OK))
+            .is_some_and(|(_, to_stderr)| !to_stderr)
+    );
     let silent = wrapper(Style::Tini, &["x"], &[("TINI_VERBOSITY", "0")]);
-    assert_eq!(silent.line(7, &Event::CannotReap), None);
+    assert_eq!(silent.line(7, &Notice::CannotReap), None);
     assert!(silent.line(7, &cannot_run).is_some());
 }
 
@@ -325,9 +330,9 @@ fn dumb_inits_help_and_version_go_to_stderr() {
 #[test]
 fn dumb_init_tells_what_happens_only_when_asked_to() {
     let denied = io::Error::from_raw_os_error(libc::EACCES);
-    let failed = dumb_init(&["x"]).line(7, &Event::CannotRun(OsStr::new("x"), &denied));
+    let failed = dumb_init(&["x"]).line(7, &Notice::CannotRun(OsStr::new("x"), &denied));
     assert_eq!(failed.map(|line| line.text), Some("[dumb-init] x: Permission denied\n".to_owned()));
-    let came = Event::Received(Signal::TERM);
+    let came = Notice::Received(Signal::TERM);
     assert_eq!(dumb_init(&["x"]).line(7, &came), None);
     let told = dumb_init(&["-v", "x"]).line(7, &came);
     assert!(told.is_some_and(|line| line.to_stderr && line.text.starts_with("[dumb-init] ")));

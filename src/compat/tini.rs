@@ -9,9 +9,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use super::getopt::{Getopt, Options};
-use super::{Event, Line, Stop, Style, Wrapper, leading_number};
+use super::{Line, Stop, Style, Wrapper, leading_number};
 use crate::exit::Exit;
 use crate::signal::Signal;
+use crate::supervisor::wrapping::{Fate, Notice};
 
 const OPTIONS: Options = Options { program: "tini", flags: b"hvwgls", valued: b"pe", long: &[] };
 
@@ -120,6 +121,21 @@ fn said(text: String) -> Stop {
     Stop { text, to_stderr: false, exit: Exit::OK }
 }
 
+/// TTIN and TTOU are ignored; what a fault would send is not caught, and ends tini itself.
+pub(super) fn fate(signal: Signal) -> Fate {
+    match signal.number() {
+        libc::SIGTTIN | libc::SIGTTOU => Fate::Ignored,
+        libc::SIGFPE
+        | libc::SIGILL
+        | libc::SIGSEGV
+        | libc::SIGBUS
+        | libc::SIGABRT
+        | libc::SIGTRAP
+        | libc::SIGSYS => Fate::Default,
+        _ => Fate::Forwarded,
+    }
+}
+
 /// ENOENT is 127, EACCES 126, anything else 1.
 pub(super) fn cannot_run(error: &io::Error) -> Exit {
     match error.raw_os_error() {
@@ -130,26 +146,26 @@ pub(super) fn cannot_run(error: &io::Error) -> Exit {
 }
 
 /// What tini would write; from `INFO` on it goes to stdout.
-pub(super) fn line(wrapper: &Wrapper, pid: u32, event: &Event<'_>) -> Option<Line> {
+pub(super) fn line(wrapper: &Wrapper, pid: u32, event: &Notice<'_>) -> Option<Line> {
     let (level, label, text) = match event {
-        Event::CannotReap => (WARN, "WARN ", CANNOT_REAP.to_owned()),
-        Event::CannotRun(program, error) => (0, "FATAL", cannot_run_text(program, error)),
-        Event::Spawned(program, child) => {
+        Notice::CannotReap => (WARN, "WARN ", CANNOT_REAP.to_owned()),
+        Notice::CannotRun(program, error) => (0, "FATAL", cannot_run_text(program, error)),
+        Notice::Spawned(program, child) => {
             let text = format!("Started '{}' with pid {child}", program.display());
             (INFO, "INFO ", text)
         }
-        Event::Received(Signal::CHLD) => (DEBUG, "DEBUG", "A child has changed".to_owned()),
-        Event::Received(_) | Event::Dropped(_) => return None,
-        Event::Forwarded(_, signal) => (DEBUG, "DEBUG", format!("Passing on {signal}")),
-        Event::ChildGone => {
+        Notice::Received(Signal::CHLD) => (DEBUG, "DEBUG", "A child has changed".to_owned()),
+        Notice::Received(_) | Notice::Dropped(_) => return None,
+        Notice::Forwarded(_, signal) => (DEBUG, "DEBUG", format!("Passing on {signal}")),
+        Notice::ChildGone => {
             (WARN, "WARN ", "The child was gone before a signal reached it".to_owned())
         }
-        Event::Reaped(child) if wrapper.warn_on_reap => {
+        Notice::Reaped(child) if wrapper.warn_on_reap => {
             (WARN, "WARN ", format!("Reaped an orphan with pid={child}"))
         }
-        Event::Reaped(child) => (DEBUG, "DEBUG", format!("Reaped pid {child}")),
-        Event::Exited(_, code) => (INFO, "INFO ", format!("The child exited with {code}")),
-        Event::Killed(_, signal) => (INFO, "INFO ", format!("The child was ended by {signal}")),
+        Notice::Reaped(child) => (DEBUG, "DEBUG", format!("Reaped pid {child}")),
+        Notice::Exited(_, code) => (INFO, "INFO ", format!("The child exited with {code}")),
+        Notice::Killed(_, signal) => (INFO, "INFO ", format!("The child was ended by {signal}")),
     };
     (wrapper.verbosity >= level)
         .then(|| Line { text: prefixed(label, pid, &text), to_stderr: level <= WARN })

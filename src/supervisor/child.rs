@@ -67,14 +67,9 @@ impl Command {
         })
     }
 
-    /// The name that the command was given by.
-    fn name(&self) -> &OsStr {
+    /// The name that the command was given by; the arguments are never shown, for they can hold secrets.
+    pub fn program(&self) -> &OsStr {
         self.args.first().map_or(OsStr::new(""), |arg| OsStr::from_bytes(arg.as_bytes()))
-    }
-
-    /// The name, for people; the arguments are never shown, for they can hold secrets.
-    pub fn program(&self) -> String {
-        self.name().to_string_lossy().into_owned()
     }
 
     /// Starts it. A script without `#!` is run by `/bin/sh`, as a shell would run it.
@@ -83,7 +78,7 @@ impl Command {
             Ok(pid) => return Ok(pid),
             Err(SpawnError::Fork(error)) => {
                 return Err(CannotRun::new(
-                    self.name(),
+                    self.program(),
                     format!("cannot start a process: {error}"),
                     Exit::FAILURE,
                     &error,
@@ -92,7 +87,7 @@ impl Command {
             Err(SpawnError::Exec { error, path }) => (error, self.paths.get(path)),
         };
         let Some(path) = path else {
-            return Err(CannotRun::not_found(self.name()));
+            return Err(CannotRun::not_found(self.program()));
         };
         match error.raw_os_error() {
             Some(libc::ENOEXEC) if !is_binary(path) => self.start_script(path, standing),
@@ -139,7 +134,7 @@ impl Command {
     }
 
     fn cannot_execute(&self, reason: String, error: &std::io::Error) -> CannotRun {
-        CannotRun::new(self.name(), reason, Exit::CANNOT_EXECUTE, error)
+        CannotRun::new(self.program(), reason, Exit::CANNOT_EXECUTE, error)
     }
 
     /// Tells a file that is not there from one whose interpreter is not: execve(2) says ENOENT to both.
@@ -149,17 +144,22 @@ impl Command {
             .iter()
             .find(|path| std::path::Path::new(OsStr::from_bytes(path.as_bytes())).is_file());
         let Some(path) = there else {
-            return CannotRun::not_found(self.name());
+            return CannotRun::not_found(self.program());
         };
         let reason = match interpreter(path) {
             Some(interpreter) => format!("its interpreter {interpreter} is not in this image"),
             None => "the dynamic loader that it needs is not in this image".to_owned(),
         };
-        CannotRun::new(self.name(), reason, Exit::NOT_FOUND, error)
+        CannotRun::new(self.program(), reason, Exit::NOT_FOUND, error)
     }
 }
 
 impl CannotRun {
+    /// Something failed before any program was looked for.
+    pub fn before_start(error: &std::io::Error) -> Self {
+        Self::new(OsStr::new("the command"), error.to_string(), Exit::FAILURE, error)
+    }
+
     fn new(name: &OsStr, reason: String, exit: Exit, error: &std::io::Error) -> Self {
         Self {
             name: name.to_string_lossy().into_owned(),

@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 use super::child::{CannotRun, Command, Standing};
 use super::lifecycle::{Action, Event, Lifecycle, Phase, Terms};
 use super::stragglers;
+use super::wrapping::{Fate, Notice, Wrapping};
 use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::sys::descriptors;
@@ -24,21 +25,6 @@ use crate::sys::process::{self, Change, Pid, Reaped};
 use crate::sys::signals::{self, Delivery, Inherited, SignalFd};
 use crate::sys::spawn::Leads;
 use crate::sys::terminal::{self, Terminal};
-
-/// How stead stands around its child; the default is `stead run`'s, the rest is for tini's and dumb-init's place.
-#[derive(Clone, Debug, Default)]
-pub struct Wrapping {
-    /// Signals go to the child's process group.
-    pub group: bool,
-    /// The child leads a session of its own and takes the terminal with it.
-    pub new_session: bool,
-    /// What the child's group gets when the child has ended.
-    pub parting: Option<Signal>,
-    /// One WARN for every orphan that is reaped.
-    pub warns_of_orphans: bool,
-    /// Stops itself after it has passed on the terminal's stop signals.
-    pub stops_itself: bool,
-}
 
 /// Everything that the supervisor is made of before the child runs.
 pub struct Supervisor<'a> {
@@ -49,7 +35,7 @@ pub struct Supervisor<'a> {
     /// Descriptors that are the child's, closed here once it runs.
     pub passed: Vec<RawFd>,
     /// How stead stands around its child.
-    pub wrapping: Wrapping,
+    pub wrapping: Wrapping<'a>,
     /// Where the phase is told.
     pub phase: watch::Sender<Phase>,
 }
@@ -96,29 +82,33 @@ impl<'a> Supervisor<'a> {
     }
 
     fn start_child(&self, command: &Command) -> Result<(Pid, Option<Terminal>), CannotRun> {
-        let leads = if self.wrapping.new_session { Leads::Session } else { Leads::Group };
+        let Wrapping { leads, is_shell_aware, leaves_directory, .. } = self.wrapping;
         let terminal = match leads {
             Leads::Group => Terminal::controlling(),
             Leads::Session => Terminal::of_stdin(),
+            Leads::Nothing => None,
         };
         let given = terminal.filter(|terminal| match leads {
-            Leads::Group => terminal.foreground() == Some(terminal::own_group()),
             Leads::Session => terminal.give_up(),
+            _ => terminal.foreground() == Some(terminal::own_group()),
         });
-        let standing = Standing { leads, terminal: given, inherited: self.inherited };
-        let child = command.start(&standing)?;
+        let child =
+            command.start(&Standing { leads, terminal: given, inherited: self.inherited })?;
         descriptors::close(&self.passed);
-        // The directory that stead was started in is the child's to keep busy; one that cannot be left stays.
-        let _ = std::env::set_current_dir("/");
-        info!(pid = child.number(), command = %command.program(), "child started");
-        Ok((child, terminal.filter(|_| leads == Leads::Group)))
+        if leaves_directory {
+            // It is the child's alone to keep busy; one that cannot be left stays.
+            let _ = std::env::set_current_dir("/");
+        }
+        info!(pid = child.number(), command = %command.program().display(), "child started");
+        (self.wrapping.observer)(&Notice::Spawned(command.program(), child));
+        Ok((child, terminal.filter(|_| is_shell_aware)))
     }
 }
 
 /// The supervisor while the child runs, or what it left behind.
 pub struct Running<'a> {
     signals: &'a SignalFd,
-    wrapping: Wrapping,
+    wrapping: Wrapping<'a>,
     phase: watch::Sender<Phase>,
     lifecycle: Lifecycle,
     #[expect(clippy::disallowed_types, reason = "see the import")]
@@ -171,17 +161,41 @@ impl Running<'_> {
 
     /// Takes in one signal, except for those that are meant for stead alone.
     fn deliver(&mut self, delivery: Delivery) -> Option<Exit> {
-        let Delivery { signal, from, by_kernel } = delivery;
-        let job_control = [Signal::TTIN, Signal::TTOU].contains(&signal) && by_kernel;
+        let Delivery { signal, from, .. } = delivery;
+        self.notice(&Notice::Received(signal));
         // A broken pipe of stead's own comes from stead's own pid; pipe(7).
-        if signal == Signal::CHLD || job_control || from == Pid::own() {
+        if signal == Signal::CHLD || from == Pid::own() || self.is_terminals_own(delivery) {
             return None;
+        }
+        match (self.wrapping.fate)(signal) {
+            Fate::Forwarded => {}
+            Fate::Ignored => return None,
+            Fate::Default => {
+                signals::take_default_action(signal);
+                return None;
+            }
         }
         if signal == Signal::CONT && self.go_on() {
             return None;
         }
         let action = self.lifecycle.on(Event::Signal(signal), self.start.elapsed());
         self.act(action, Some(delivery))
+    }
+
+    /// Whether the kernel sent it to stead because of where stead stands to the terminal: TTIN and TTOU in the
+    /// background, HUP and CONT when the terminal was given up for the child's session.
+    fn is_terminals_own(&self, delivery: Delivery) -> bool {
+        let given_up = self.wrapping.leads == Leads::Session;
+        delivery.by_kernel
+            && match delivery.signal {
+                Signal::TTIN | Signal::TTOU => true,
+                Signal::HUP | Signal::CONT => given_up,
+                _ => false,
+            }
+    }
+
+    fn notice(&self, notice: &Notice<'_>) {
+        (self.wrapping.observer)(notice);
     }
 
     /// Tells the lifecycle what happened, and does what it answers.
@@ -195,7 +209,7 @@ impl Running<'_> {
         self.tell_phase();
         match action {
             Action::Nothing => {}
-            Action::Drop => debug!(signal = cause.map(|c| c.signal.to_string()), "signal dropped"),
+            Action::Drop => self.drop_signal(cause),
             Action::Forward(signal) => self.forward(signal, cause),
             Action::Hold => self.log_drain(cause),
             Action::Stop(signal) => {
@@ -232,8 +246,16 @@ impl Running<'_> {
         );
     }
 
+    fn drop_signal(&self, cause: Option<Delivery>) {
+        let Some(Delivery { signal, .. }) = cause else { return };
+        debug!(%signal, "signal dropped");
+        self.notice(&Notice::Dropped(signal));
+    }
+
     fn forward(&mut self, signal: Signal, cause: Option<Delivery>) {
         self.send(signal);
+        let came = cause.map_or(signal, |cause| cause.signal);
+        self.notice(&Notice::Forwarded(came, signal));
         self.stop_forwarded =
             [Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::STOP].contains(&signal);
         let (pid, group) = (self.child.number(), self.wrapping.group);
@@ -244,7 +266,8 @@ impl Running<'_> {
         } else {
             info!(%signal, pid, group, from_pid, received, "signal forwarded");
         }
-        if self.stop_forwarded && self.wrapping.stops_itself {
+        if self.wrapping.stops_itself && [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&came)
+        {
             signals::stop_self();
         }
     }
@@ -270,6 +293,7 @@ impl Running<'_> {
             process::signal(self.child, signal)
         };
         if let Err(error) = sent {
+            self.notice(&Notice::ChildGone);
             warn!(%signal, pid = self.child.number(), %error, "signal not forwarded");
         }
     }
@@ -283,7 +307,7 @@ impl Running<'_> {
                     end = self.child_changed(change).or(end)
                 }
                 Reaped::Changed(pid, Change::Exited(_) | Change::Killed(_)) => {
-                    self.reaped_orphan(pid)
+                    self.notice(&Notice::Reaped(pid))
                 }
                 Reaped::Changed(..) => {}
                 Reaped::Nothing => break false,
@@ -294,12 +318,6 @@ impl Running<'_> {
             Some(change) => self.tell(Event::Ended { change, alone }),
             None if alone && self.ended => self.tell(Event::AllGone),
             None => None,
-        }
-    }
-
-    fn reaped_orphan(&self, pid: Pid) {
-        if self.wrapping.warns_of_orphans {
-            warn!(pid = pid.number(), "reaped an orphan");
         }
     }
 
@@ -316,15 +334,21 @@ impl Running<'_> {
                 self.stopped = false;
                 return None;
             }
-            Change::Exited(exit) => info!(pid, code = exit.code(), "child ended"),
+            Change::Exited(exit) => {
+                info!(pid, code = exit.code(), "child ended");
+                self.notice(&Notice::Exited(self.child, exit));
+            }
             Change::Killed(signal) => {
+                self.notice(&Notice::Killed(self.child, signal));
                 info!(pid, signal = %signal, code = Exit::killed_by(signal).code(), "child ended");
             }
         }
         self.ended = true;
-        if let Some(signal) = self.wrapping.parting {
-            // No group left is what is hoped for.
-            let _ = process::signal_group(self.child, signal);
+        if let Some(signal) = self.wrapping.parting.and_then(|s| self.lifecycle.rewritten(s)) {
+            // No group left is what is hoped for; the child itself is gone.
+            if self.wrapping.group {
+                let _ = process::signal_group(self.child, signal);
+            }
         }
         Some(change)
     }

@@ -4,6 +4,8 @@ pub mod child;
 mod driver;
 pub mod lifecycle;
 mod stragglers;
+pub mod wrapping;
 
-pub use driver::{Running, Started, Supervisor, Wrapping};
+pub use driver::{Running, Started, Supervisor};
 pub use lifecycle::{Phase, Terms};
+pub use wrapping::Wrapping;

@@ -19,6 +19,7 @@ use crate::signal::Signal;
 pub struct Inherited {
     mask: libc::sigset_t,
     child_action: libc::sigaction,
+    all_default: bool,
 }
 
 /// A signal that arrived, and from whom.
@@ -46,17 +47,32 @@ pub fn block_all() -> io::Result<Inherited> {
         checked(libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), mask.as_mut_ptr()))?;
         let default: libc::sigaction = MaybeUninit::zeroed().assume_init();
         checked(libc::sigaction(libc::SIGCHLD, &default, child_action.as_mut_ptr()))?;
-        Ok(Inherited { mask: mask.assume_init(), child_action: child_action.assume_init() })
+        let (mask, child_action) = (mask.assume_init(), child_action.assume_init());
+        Ok(Inherited { mask, child_action, all_default: false })
     }
 }
 
 impl Inherited {
+    /// In place of what was inherited: nothing blocked, and the standard signals at their defaults.
+    pub fn cleared(self) -> Self {
+        let mut mask = self.mask;
+        // SAFETY: an initialized set.
+        unsafe { libc::sigemptyset(&mut mask) };
+        Self { mask, all_default: true, ..self }
+    }
+
     /// Gives the calling process the mask and the dispositions that stead was started with.
     /// Async-signal-safe, for use between fork and exec.
     pub fn restore(&self) {
-        // SAFETY: both were filled by the kernel; neither call can fail with them.
+        // SAFETY: all were filled before; no call can fail with them but for KILL and STOP, which have no other action.
         unsafe {
             libc::sigaction(libc::SIGCHLD, &self.child_action, std::ptr::null_mut());
+            if self.all_default {
+                let default: libc::sigaction = MaybeUninit::zeroed().assume_init();
+                for number in 1..32 {
+                    libc::sigaction(number, &default, std::ptr::null_mut());
+                }
+            }
             libc::sigprocmask(libc::SIG_SETMASK, &self.mask, std::ptr::null_mut());
         }
     }
@@ -129,6 +145,12 @@ pub fn stop_own_group() {
         libc::sigprocmask(libc::SIG_UNBLOCK, only.as_ptr(), std::ptr::null_mut());
         libc::sigprocmask(libc::SIG_BLOCK, only.as_ptr(), std::ptr::null_mut());
     }
+}
+
+/// Does to this process what the signal does by default, which for most of them is the end of it.
+pub fn take_default_action(signal: Signal) {
+    // A signal that has no default that could be taken leaves everything as it was.
+    let _ = signal_hook::low_level::emulate_default_handler(signal.number());
 }
 
 /// Stops this process until it is continued; nothing happens in PID 1, which cannot be stopped from inside.

@@ -38,6 +38,8 @@ pub enum Leads {
     Group,
     /// A session of its own.
     Session,
+    /// Nothing: it stays in stead's group.
+    Nothing,
 }
 
 /// Why there is no child.
@@ -122,6 +124,7 @@ unsafe fn lead(program: &Program) {
                     terminal.take();
                 }
             }
+            Leads::Nothing => {}
         }
     }
     program.inherited.restore();
