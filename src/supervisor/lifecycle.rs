@@ -308,3 +308,6 @@ impl Lifecycle {
         Action::Kill
     }
 }
+
+#[cfg(test)]
+mod tests;
