@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 /// The entry point that the C library calls.
 #[unsafe(no_mangle)]
-extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc::c_int {
+extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> ! {
     let count = usize::try_from(argc).unwrap_or_default();
     let args: Vec<OsString> = (0..count)
         .map(|index| {
@@ -16,5 +16,6 @@ extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc:
             OsStr::from_bytes(arg.to_bytes()).to_owned()
         })
         .collect();
-    stead::app::main(&args).code().into()
+    // Not by returning: exit handlers would run beside threads that may be stuck.
+    stead::sys::process::exit_now(stead::app::main(&args))
 }

@@ -1,6 +1,9 @@
 //! The configuration put together from sources that are plain values.
 
+use std::time::Duration;
+
 use super::*;
+use crate::signal::Signal;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));

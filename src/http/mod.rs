@@ -7,6 +7,7 @@ mod connections;
 mod page;
 mod report;
 mod routes;
+mod verdict;
 
 use std::convert::Infallible;
 use std::io;

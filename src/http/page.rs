@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use super::report::{Verdict, judge, timestamp};
+use super::report::timestamp;
+use super::verdict::{Verdict, judge};
 use crate::check::State;
 use crate::check::registry::Finding;
 use crate::cli::Group;

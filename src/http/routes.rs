@@ -12,7 +12,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
 use super::page;
-use super::report::{Report, Verdict, counts, judge, judge_one, timestamp};
+use super::report::{Report, timestamp};
+use super::verdict::{Verdict, counts, judge, judge_one};
 use crate::check::registry::{Finding, Registry};
 use crate::cli::Group;
 use crate::config::{Details, Labels};

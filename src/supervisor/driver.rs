@@ -3,8 +3,7 @@
 //! Invariants: this is the only place that waits for children, and the one that signals them, so no pid is
 //! signalled after it was reaped. Nothing here waits for the endpoints, the checks or the log.
 
-use std::collections::HashSet;
-use std::os::fd::RawFd;
+use std::time::Duration;
 #[expect(
     clippy::disallowed_types,
     reason = "this is the one clock that the lifecycle is told"
@@ -12,121 +11,33 @@ use std::os::fd::RawFd;
 use std::time::Instant;
 
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
-use super::child::{CannotRun, Command, Standing};
-use super::lifecycle::{Action, Event, Lifecycle, Phase, Terms};
-use super::stragglers;
+use super::job::{Job, TERMINAL_STOPS};
+use super::lifecycle::{Action, Event, Lifecycle};
+use super::phase::Phase;
+use super::stragglers::{self, Killing};
 use super::wrapping::{Fate, Notice, Wrapping};
 use crate::exit::Exit;
 use crate::signal::Signal;
-use crate::sys::descriptors;
 use crate::sys::process::{self, Change, Pid, Reaped};
-use crate::sys::signals::{self, Delivery, Inherited, SignalFd};
+use crate::sys::signals::{self, Delivery, SignalFd};
 use crate::sys::spawn::Leads;
-use crate::sys::terminal::{self, Terminal};
-
-/// Everything that the supervisor is made of before the child runs.
-pub struct Supervisor<'a> {
-    /// The queue of signals.
-    pub signals: &'a SignalFd,
-    /// The signal state that stead was started with.
-    pub inherited: &'a Inherited,
-    /// Descriptors that are the child's, closed here once it runs.
-    pub passed: Vec<RawFd>,
-    /// How stead stands around its child.
-    pub wrapping: Wrapping<'a>,
-    /// Where the phase is told.
-    pub phase: watch::Sender<Phase>,
-}
-
-/// What came of starting.
-pub enum Started<'a> {
-    /// The child runs.
-    Running(Box<Running<'a>>),
-    /// A signal asked for the end before there was a child.
-    Over(Exit),
-}
-
-impl<'a> Supervisor<'a> {
-    /// Starts the child, unless a signal that has come by now says that nothing is to be started.
-    pub fn start(self, command: &Command, terms: Terms) -> Result<Started<'a>, CannotRun> {
-        let mut lifecycle = Lifecycle::new(terms);
-        #[expect(clippy::disallowed_types, reason = "see the import")]
-        let start = Instant::now();
-        let mut early = Vec::new();
-        while let Some(delivery) = self.signals.next() {
-            let action = lifecycle.on(Event::Signal(delivery.signal), start.elapsed());
-            if let Action::Finish(exit) = action {
-                info!(signal = %delivery.signal, code = exit.code(), "ended before the child was started");
-                return Ok(Started::Over(exit));
-            }
-            early.push(delivery);
-        }
-        let (child, terminal) = self.start_child(command)?;
-        Ok(Started::Running(Box::new(Running {
-            signals: self.signals,
-            wrapping: self.wrapping,
-            phase: self.phase,
-            lifecycle,
-            start,
-            early,
-            child,
-            terminal,
-            stopped: false,
-            stop_forwarded: false,
-            ended: false,
-            drain: None,
-            killed: HashSet::new(),
-        })))
-    }
-
-    fn start_child(&self, command: &Command) -> Result<(Pid, Option<Terminal>), CannotRun> {
-        let Wrapping { leads, is_shell_aware, leaves_directory, .. } = self.wrapping;
-        let terminal = match leads {
-            Leads::Group => Terminal::controlling(),
-            Leads::Session => Terminal::of_stdin(),
-            Leads::Nothing => None,
-        };
-        let given = terminal.filter(|terminal| match leads {
-            Leads::Session => terminal.give_up(),
-            _ => terminal.foreground() == Some(terminal::own_group()),
-        });
-        let child =
-            command.start(&Standing { leads, terminal: given, inherited: self.inherited })?;
-        descriptors::close(&self.passed);
-        if leaves_directory {
-            // It is the child's alone to keep busy; one that cannot be left stays.
-            let _ = std::env::set_current_dir("/");
-        }
-        info!(pid = child.number(), command = %command.program().display(), "child started");
-        (self.wrapping.observer)(&Notice::Spawned(command.program(), child));
-        Ok((child, terminal.filter(|_| is_shell_aware)))
-    }
-}
 
 /// The supervisor while the child runs, or what it left behind.
 pub struct Running<'a> {
-    signals: &'a SignalFd,
-    wrapping: Wrapping<'a>,
-    phase: watch::Sender<Phase>,
-    lifecycle: Lifecycle,
+    pub(super) signals: &'a SignalFd,
+    pub(super) wrapping: Wrapping<'a>,
+    pub(super) phase: watch::Sender<Phase>,
+    pub(super) lifecycle: Lifecycle,
     #[expect(clippy::disallowed_types, reason = "see the import")]
-    start: Instant,
+    pub(super) start: Instant,
     /// What came before the child did.
-    early: Vec<Delivery>,
-    child: Pid,
-    terminal: Option<Terminal>,
-    /// The child is stopped.
-    stopped: bool,
-    /// It was stead that passed the last stop signal on, at somebody's wish.
-    stop_forwarded: bool,
-    /// The child was reaped: its pid means nothing any more.
-    ended: bool,
+    pub(super) early: Vec<Delivery>,
+    pub(super) job: Job,
+    pub(super) killing: Killing,
     /// When the drain began.
-    drain: Option<std::time::Duration>,
-    /// What was killed already, and logged.
-    killed: HashSet<Pid>,
+    pub(super) drain: Option<Duration>,
 }
 
 impl Running<'_> {
@@ -175,7 +86,7 @@ impl Running<'_> {
                 return None;
             }
         }
-        if signal == Signal::CONT && self.go_on() {
+        if signal == Signal::CONT && self.job.go_on() {
             return None;
         }
         let action = self.lifecycle.on(Event::Signal(signal), self.start.elapsed());
@@ -216,8 +127,8 @@ impl Running<'_> {
                 self.log_drain(cause);
                 self.stop(signal);
             }
-            Action::SignalStragglers(signal) => signal_stragglers(signal),
-            Action::Kill => self.kill(),
+            Action::SignalStragglers(signal) => stragglers::signal_all(signal),
+            Action::Kill => self.killing.sweep((!self.job.ended).then_some(self.job.leader)),
             Action::Finish(exit) => return Some(exit),
         }
         None
@@ -253,49 +164,27 @@ impl Running<'_> {
     }
 
     fn forward(&mut self, signal: Signal, cause: Option<Delivery>) {
-        self.send(signal);
-        let came = cause.map_or(signal, |cause| cause.signal);
+        if !self.job.send(signal) {
+            self.notice(&Notice::ChildGone);
+            return;
+        }
+        let (came, from_pid) = cause.map_or((signal, 0), |c| (c.signal, c.from.number()));
         self.notice(&Notice::Forwarded(came, signal));
-        self.stop_forwarded =
-            [Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::STOP].contains(&signal);
-        let (pid, group) = (self.child.number(), self.wrapping.group);
-        let from_pid = cause.map(|cause| cause.from.number());
-        let received = cause.map(|c| c.signal).filter(|s| *s != signal).map(|s| s.to_string());
+        let (pid, group) = (self.job.leader.number(), self.job.group);
+        let received = (came != signal).then(|| came.to_string());
         if [Signal::WINCH, Signal::CONT, Signal::URG].contains(&signal) {
             debug!(%signal, pid, group, from_pid, received, "signal forwarded");
         } else {
             info!(%signal, pid, group, from_pid, received, "signal forwarded");
         }
-        if self.wrapping.stops_itself && [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&came)
-        {
+        if self.wrapping.stops_itself && TERMINAL_STOPS.contains(&came) {
             signals::stop_self();
         }
     }
 
     fn stop(&mut self, signal: Signal) {
-        self.send(signal);
-        info!(%signal, pid = self.child.number(), "stop signal sent");
-        // What is stopped would get the stop signal only once it is continued.
-        if self.stopped {
-            self.send(Signal::CONT);
-        }
-    }
-
-    /// Sends a signal to the child or its group, unless it is gone.
-    fn send(&self, signal: Signal) {
-        if self.ended {
-            return;
-        }
-        let sent = if self.wrapping.group {
-            process::signal_group(self.child, signal)
-                .or_else(|_| process::signal(self.child, signal))
-        } else {
-            process::signal(self.child, signal)
-        };
-        if let Err(error) = sent {
-            self.notice(&Notice::ChildGone);
-            warn!(%signal, pid = self.child.number(), %error, "signal not forwarded");
-        }
+        self.job.stop(signal);
+        info!(%signal, pid = self.job.leader.number(), "stop signal sent");
     }
 
     /// Collects everything that has changed.
@@ -303,7 +192,7 @@ impl Running<'_> {
         let mut end = None;
         let alone = loop {
             match process::reap() {
-                Reaped::Changed(pid, change) if pid == self.child => {
+                Reaped::Changed(pid, change) if pid == self.job.leader => {
                     end = self.child_changed(change).or(end)
                 }
                 Reaped::Changed(pid, Change::Exited(_) | Change::Killed(_)) => {
@@ -315,114 +204,53 @@ impl Running<'_> {
             }
         };
         match end {
-            Some(change) => self.tell(Event::Ended { change, alone }),
-            None if alone && self.ended => self.tell(Event::AllGone),
+            Some(change) => {
+                self.job.ended = true;
+                self.part();
+                self.tell(Event::Ended { change, alone })
+            }
+            None if alone && self.job.ended => self.tell(Event::AllGone),
             None => None,
         }
     }
 
     /// Takes in a change of the child; its end is handed back.
     fn child_changed(&mut self, change: Change) -> Option<Change> {
-        let pid = self.child.number();
+        let leader = self.job.leader;
+        let pid = leader.number();
         match change {
-            Change::Stopped(signal) => {
-                self.stopped = true;
-                self.follow_stop(signal);
-                return None;
-            }
-            Change::Continued => {
-                self.stopped = false;
-                return None;
-            }
+            Change::Stopped(signal) => self.job.follow_stop(signal),
+            Change::Continued => self.job.stopped = false,
             Change::Exited(exit) => {
+                self.notice(&Notice::Exited(leader, exit));
                 info!(pid, code = exit.code(), "child ended");
-                self.notice(&Notice::Exited(self.child, exit));
+                return Some(change);
             }
             Change::Killed(signal) => {
-                self.notice(&Notice::Killed(self.child, signal));
-                info!(pid, signal = %signal, code = Exit::killed_by(signal).code(), "child ended");
+                self.notice(&Notice::Killed(leader, signal));
+                info!(pid, %signal, code = Exit::killed_by(signal).code(), "child ended");
+                return Some(change);
             }
         }
-        self.ended = true;
-        if let Some(signal) = self.wrapping.parting.and_then(|s| self.lifecycle.rewritten(s)) {
-            // No group left is what is hoped for; the child itself is gone.
-            if self.wrapping.group {
-                let _ = process::signal_group(self.child, signal);
-            }
-        }
-        Some(change)
+        None
     }
 
-    /// Ctrl-Z stopped the child: the shell above sees only stead, so stead stops too, and both go on together.
-    /// Where nobody above could continue it (a container's PID 1), the child goes on at once: a stop that nothing
-    /// can end would be a hang.
-    fn follow_stop(&mut self, signal: Signal) {
-        let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal);
-        if self.terminal.is_none() || !by_terminal || std::mem::take(&mut self.stop_forwarded) {
-            return;
-        }
-        signals::stop_own_group();
-        if !signals::is_pending(Signal::CONT) {
-            self.go_on();
-        }
-    }
-
-    /// After `fg` or `bg`: hands the terminal on to the child's group if the shell has given it to stead's, and
-    /// continues that whole group if it was stopped. Whether it was.
-    fn go_on(&mut self) -> bool {
-        let Some(terminal) = self.terminal.filter(|_| !self.ended) else {
-            return false;
-        };
-        if terminal.foreground() == Some(terminal::own_group()) {
-            terminal.give_to(self.child);
-        }
-        self.stopped && process::signal_group(self.child, Signal::CONT).is_ok()
-    }
-
-    fn kill(&mut self) {
-        let left = stragglers::find();
-        let unseen = left.is_empty();
-        for straggler in
-            left.into_iter().filter(|s| !self.killed.contains(&s.pid)).collect::<Vec<_>>()
-        {
-            warn!(pid = straggler.pid.number(), name = straggler.name, "straggler killed");
-            self.killed.insert(straggler.pid);
-        }
-        if process::signal_namespace(Signal::KILL).is_ok() {
-            return;
-        }
-        if unseen && !self.ended {
-            // Without /proc the child and its group are all that is known.
-            let _ = process::signal_group(self.child, Signal::KILL);
-            self.send(Signal::KILL);
-        }
-        for straggler in stragglers::find() {
-            // EPERM (another user's process) is no reason to stop, and the next sweep tries again.
-            let _ = process::signal(straggler.pid, Signal::KILL);
+    /// What goes to the child's group once the child itself is gone, in dumb-init's place.
+    fn part(&self) {
+        let signal = self.wrapping.parting.and_then(|signal| self.lifecycle.rewritten(signal));
+        if let Some(signal) = signal.filter(|_| self.job.group) {
+            // No group left is what is hoped for.
+            let _ = process::signal_group(self.job.leader, signal);
         }
     }
 
     fn finish(&self, exit: Exit) -> Exit {
         if let Some(began) = self.drain {
             let elapsed = self.start.elapsed().saturating_sub(began);
-            info!(elapsed_s = elapsed.as_secs_f64(), killed = self.killed.len(), "drain ended");
+            info!(elapsed_s = elapsed.as_secs_f64(), killed = self.killing.count(), "drain ended");
         }
-        if let Some(terminal) = self.terminal.filter(|t| t.foreground() == Some(self.child)) {
-            terminal.give_to(terminal::own_group());
-        }
+        self.job.take_terminal_back();
         info!(code = exit.code(), "finished");
         exit
-    }
-}
-
-fn signal_stragglers(signal: Signal) {
-    for straggler in stragglers::find() {
-        let pid = straggler.pid.number();
-        match process::signal(straggler.pid, signal) {
-            Ok(()) => info!(%signal, pid, name = straggler.name, "straggler signalled"),
-            Err(error) => {
-                warn!(%signal, pid, name = straggler.name, %error, "straggler not signalled")
-            }
-        }
     }
 }

@@ -2,10 +2,108 @@
 
 pub mod child;
 mod driver;
+mod job;
 pub mod lifecycle;
+pub mod phase;
 mod stragglers;
 pub mod wrapping;
 
-pub use driver::{Running, Started, Supervisor};
-pub use lifecycle::{Phase, Terms};
+use std::os::fd::RawFd;
+#[expect(
+    clippy::disallowed_types,
+    reason = "this is the one clock that the lifecycle is told"
+)]
+use std::time::Instant;
+
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::exit::Exit;
+use crate::sys::descriptors;
+use crate::sys::signals::{Inherited, SignalFd};
+use crate::sys::spawn::Leads;
+use crate::sys::terminal::{self, Terminal};
+use child::{CannotRun, Command, Standing};
+pub use driver::Running;
+use job::Job;
+pub use lifecycle::Terms;
+use lifecycle::{Action, Event, Lifecycle};
+pub use phase::Phase;
+use stragglers::Killing;
+use wrapping::Notice;
 pub use wrapping::Wrapping;
+
+/// Everything that the supervisor is made of before the child runs.
+pub struct Supervisor<'a> {
+    /// The queue of signals.
+    pub signals: &'a SignalFd,
+    /// The signal state that stead was started with.
+    pub inherited: &'a Inherited,
+    /// Descriptors that are the child's, closed here once it runs.
+    pub passed: Vec<RawFd>,
+    /// How stead stands around its child.
+    pub wrapping: Wrapping<'a>,
+    /// Where the phase is told.
+    pub phase: watch::Sender<Phase>,
+}
+
+/// What came of starting.
+pub enum Started<'a> {
+    /// The child runs.
+    Running(Box<Running<'a>>),
+    /// A signal asked for the end before there was a child.
+    Over(Exit),
+}
+
+impl<'a> Supervisor<'a> {
+    /// Starts the child, unless a signal that has come by now says that nothing is to be started.
+    pub fn start(self, command: &Command, terms: Terms) -> Result<Started<'a>, CannotRun> {
+        let mut lifecycle = Lifecycle::new(terms);
+        #[expect(clippy::disallowed_types, reason = "see the import")]
+        let start = Instant::now();
+        let mut early = Vec::new();
+        while let Some(delivery) = self.signals.next() {
+            let action = lifecycle.on(Event::Signal(delivery.signal), start.elapsed());
+            if let Action::Finish(exit) = action {
+                info!(signal = %delivery.signal, code = exit.code(), "ended before the child was started");
+                return Ok(Started::Over(exit));
+            }
+            early.push(delivery);
+        }
+        let job = self.start_job(command)?;
+        Ok(Started::Running(Box::new(Running {
+            signals: self.signals,
+            wrapping: self.wrapping,
+            phase: self.phase,
+            lifecycle,
+            start,
+            early,
+            job,
+            killing: Killing::default(),
+            drain: None,
+        })))
+    }
+
+    fn start_job(&self, command: &Command) -> Result<Job, CannotRun> {
+        let Wrapping { leads, is_shell_aware, leaves_directory, .. } = self.wrapping;
+        let terminal = match leads {
+            Leads::Group => Terminal::controlling(),
+            Leads::Session => Terminal::of_stdin(),
+            Leads::Nothing => None,
+        };
+        let given = terminal.filter(|terminal| match leads {
+            Leads::Session => terminal.give_up(),
+            _ => terminal.foreground() == Some(terminal::own_group()),
+        });
+        let child =
+            command.start(&Standing { leads, terminal: given, inherited: self.inherited })?;
+        descriptors::close(&self.passed);
+        if leaves_directory {
+            // It is the child's alone to keep busy; one that cannot be left stays.
+            let _ = std::env::set_current_dir("/");
+        }
+        info!(pid = child.number(), command = %command.program().display(), "child started");
+        (self.wrapping.observer)(&Notice::Spawned(command.program(), child));
+        Ok(Job::new(child, self.wrapping.group, terminal.filter(|_| is_shell_aware)))
+    }
+}

@@ -6,7 +6,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
-use crate::sys::process::Pid;
+use tracing::{info, warn};
+
+use crate::signal::Signal;
+use crate::sys::process::{self, Pid};
 
 /// A process below stead.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,6 +18,8 @@ pub struct Straggler {
     pub pid: Pid,
     /// Its name, at most 15 bytes; `comm` of proc(5).
     pub name: String,
+    /// It is stopped, and gets no signal but KILL before it is continued.
+    pub stopped: bool,
 }
 
 /// A line of /proc/PID/stat, as far as it matters here.
@@ -24,8 +29,58 @@ struct Stat {
     ended: bool,
 }
 
+/// Sends `signal` to all of them, once.
+pub fn signal_all(signal: Signal) {
+    for Straggler { pid, name, stopped } in find() {
+        let sent = process::signal(pid, signal);
+        if stopped {
+            // It may be gone by now, which is all the better.
+            let _ = process::signal(pid, Signal::CONT);
+        }
+        let pid = pid.number();
+        match sent {
+            Ok(()) => info!(%signal, pid, name, "straggler signalled"),
+            Err(error) => warn!(%signal, pid, name, %error, "straggler not signalled"),
+        }
+    }
+}
+
+/// The last means, swept over what is left until nothing is.
+#[derive(Debug, Default)]
+pub struct Killing {
+    told: HashSet<Pid>,
+}
+
+impl Killing {
+    /// Sends KILL to everything that is left, as PID 1 to the whole namespace; each is named once.
+    /// `child` is what is known to run where /proc is not mounted.
+    pub fn sweep(&mut self, child: Option<Pid>) {
+        let left = find();
+        for Straggler { pid, name, .. } in &left {
+            if self.told.insert(*pid) {
+                warn!(pid = pid.number(), name, "straggler killed");
+            }
+        }
+        if process::signal_namespace(Signal::KILL).is_ok() {
+            return;
+        }
+        for pid in left.iter().map(|straggler| straggler.pid).chain(child) {
+            // EPERM (another user's process) is no reason to stop, and the next sweep tries again.
+            let _ = process::signal(pid, Signal::KILL);
+        }
+        if let Some(leader) = child {
+            let _ = process::signal_group(leader, Signal::KILL);
+        }
+    }
+
+    /// How many were killed.
+    pub fn count(&self) -> usize {
+        self.told.len()
+    }
+}
+
 /// Every living descendant of this process, adopted ones included. Empty where /proc is not mounted.
-pub fn find() -> Vec<Straggler> {
+fn find() -> Vec<Straggler> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -63,9 +118,10 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let (pid, rest) = text.split_once(" (")?;
     let (name, rest) = rest.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
-    let ended = matches!(fields.next()?, "Z" | "X" | "x");
+    let state = fields.next()?;
+    let (ended, stopped) = (matches!(state, "Z" | "X" | "x"), state == "T");
     Some(Stat {
-        straggler: Straggler { pid: Pid::new(pid.parse().ok()?), name: name.to_owned() },
+        straggler: Straggler { pid: Pid::new(pid.parse().ok()?), name: name.to_owned(), stopped },
         parent: Pid::new(fields.next()?.parse().ok()?),
         ended,
     })

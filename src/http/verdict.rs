@@ -1,0 +1,174 @@
+//! The verdict on each group of checks: what the platform is told. Pure: the phase and the findings go in.
+
+use crate::check::State;
+use crate::check::registry::Finding;
+use crate::cli::Group;
+use crate::supervisor::Phase;
+
+/// The verdict on a group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// All is well.
+    Ok,
+    /// What is not required is not up.
+    Degraded,
+    /// Not yet.
+    Starting,
+    /// Not now.
+    Unavailable,
+    /// Not any more.
+    Draining,
+}
+
+impl Verdict {
+    /// The name in the answer's `status`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Starting => "starting",
+            Self::Unavailable => "unavailable",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// Whether a platform should count it as a success: 200, else 503.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Degraded)
+    }
+
+    /// The IETF draft's word for it.
+    pub const fn ietf(self) -> &'static str {
+        match self {
+            Self::Ok => "pass",
+            Self::Degraded => "warn",
+            Self::Starting | Self::Unavailable | Self::Draining => "fail",
+        }
+    }
+}
+
+/// Whether a check counts in a group.
+pub fn counts(finding: &Finding, group: Group) -> bool {
+    match group {
+        Group::Live => finding.live,
+        Group::Ready => true,
+        Group::Startup => finding.startup,
+    }
+}
+
+/// The verdict of a group. `all` are the findings of every check, `counted` those that count here.
+pub fn judge(group: Group, phase: Phase, all: &[Finding], counted: &[Finding]) -> Verdict {
+    match group {
+        Group::Live => judge_live(phase, all, counted),
+        Group::Ready => judge_ready(phase, counted),
+        Group::Startup if has_started(phase, counted) => Verdict::Ok,
+        Group::Startup => Verdict::Starting,
+    }
+}
+
+/// The child was started and each check of the start-up group has passed once: true for good from then on.
+fn has_started(phase: Phase, findings: &[Finding]) -> bool {
+    phase != Phase::Starting && findings.iter().filter(|f| f.startup).all(|f| f.status.passed)
+}
+
+/// Live until the child has ended. The app's checks count from the start-up latch to the drain, and only where they
+/// say down: what is not known is no reason to kill.
+fn judge_live(phase: Phase, all: &[Finding], counted: &[Finding]) -> Verdict {
+    let counting = phase == Phase::Running && has_started(phase, all);
+    let down = counting && counted.iter().any(|finding| finding.state == State::Down);
+    if down || phase == Phase::Finished { Verdict::Unavailable } else { Verdict::Ok }
+}
+
+fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
+    match phase {
+        Phase::Starting => return Verdict::Starting,
+        Phase::Quiescing | Phase::Draining | Phase::Killing => return Verdict::Draining,
+        Phase::Finished => return Verdict::Unavailable,
+        Phase::Running => {}
+    }
+    let mut required = counted.iter().filter(|finding| finding.required);
+    if required.clone().any(|finding| !finding.status.passed) {
+        Verdict::Starting
+    } else if required.any(|finding| finding.state != State::Up) {
+        Verdict::Unavailable
+    } else if counted.iter().any(|finding| finding.state != State::Up) {
+        Verdict::Degraded
+    } else {
+        Verdict::Ok
+    }
+}
+
+/// The verdict on one check alone.
+pub fn judge_one(finding: &Finding) -> Verdict {
+    if finding.state == State::Up { Verdict::Ok } else { Verdict::Unavailable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Class, Stage, Status};
+
+    fn finding(name: &str, state: State) -> Finding {
+        let failure = (state == State::Down).then_some((Class::ConnectRefused, Stage::Connect));
+        let status = Status { state, passed: state == State::Up, failure, ..Status::new() };
+        Finding {
+            name: name.to_owned(),
+            required: true,
+            live: false,
+            startup: true,
+            state,
+            age: None,
+            status,
+        }
+    }
+
+    fn ready(phase: Phase, findings: &[Finding]) -> Verdict {
+        judge(Group::Ready, phase, findings, findings)
+    }
+
+    #[test]
+    fn ready_means_running_with_every_required_check_up() {
+        let up = finding("app", State::Up);
+        let down = Finding {
+            status: Status { passed: true, ..finding("app", State::Down).status },
+            ..finding("app", State::Down)
+        };
+        assert_eq!(ready(Phase::Running, &[]), Verdict::Ok);
+        assert_eq!(ready(Phase::Running, std::slice::from_ref(&up)), Verdict::Ok);
+        assert_eq!(ready(Phase::Running, &[finding("app", State::Unknown)]), Verdict::Starting);
+        assert_eq!(ready(Phase::Running, std::slice::from_ref(&down)), Verdict::Unavailable);
+        let optional = Finding { required: false, ..down };
+        assert_eq!(ready(Phase::Running, &[up.clone(), optional]), Verdict::Degraded);
+        for (phase, verdict) in [
+            (Phase::Starting, Verdict::Starting),
+            (Phase::Quiescing, Verdict::Draining),
+            (Phase::Draining, Verdict::Draining),
+            (Phase::Killing, Verdict::Draining),
+            (Phase::Finished, Verdict::Unavailable),
+        ] {
+            assert_eq!(ready(phase, std::slice::from_ref(&up)), verdict);
+        }
+    }
+
+    #[test]
+    fn live_asks_the_app_only_between_start_up_and_drain() {
+        let passed = Status { passed: true, ..finding("app", State::Down).status };
+        let down = [Finding { live: true, status: passed, ..finding("app", State::Down) }];
+        let never_up = [Finding { live: true, ..finding("app", State::Down) }];
+        let live = |phase, findings: &[Finding]| judge(Group::Live, phase, findings, findings);
+        assert_eq!(live(Phase::Running, &down), Verdict::Unavailable);
+        assert_eq!(live(Phase::Running, &never_up), Verdict::Ok);
+        for phase in [Phase::Starting, Phase::Quiescing, Phase::Draining, Phase::Killing] {
+            assert_eq!(live(phase, &down), Verdict::Ok);
+        }
+        assert_eq!(live(Phase::Finished, &[]), Verdict::Unavailable);
+    }
+
+    #[test]
+    fn started_is_for_good() {
+        let failing_again = Status { passed: true, ..finding("app", State::Down).status };
+        let findings = [Finding { status: failing_again, ..finding("app", State::Down) }];
+        assert_eq!(judge(Group::Startup, Phase::Finished, &findings, &findings), Verdict::Ok);
+        assert_eq!(judge(Group::Startup, Phase::Starting, &findings, &findings), Verdict::Starting);
+    }
+}

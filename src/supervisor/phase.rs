@@ -1,0 +1,32 @@
+//! The phases of stead's life, as the endpoints and the log name them.
+
+/// Where stead is between its first and its last moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Before the child runs.
+    Starting,
+    /// The child runs and nobody has asked it to end.
+    Running,
+    /// Not ready any more; the stop signal is held back for the drain delay.
+    Quiescing,
+    /// The stop signal is out.
+    Draining,
+    /// The grace is over: everything that is left gets KILL.
+    Killing,
+    /// The child has ended; stead may still wait for processes that it left behind.
+    Finished,
+}
+
+impl Phase {
+    /// The name, as the endpoints and the log say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Quiescing => "quiescing",
+            Self::Draining => "draining",
+            Self::Killing => "killing",
+            Self::Finished => "finished",
+        }
+    }
+}
