@@ -1,1 +1,9 @@
-//! The black-box tests.
+//! The black-box tests: one program, a module a behaviour, all of them driving the real binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and says where"
+)]
+
+mod harness;
