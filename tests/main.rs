@@ -6,4 +6,13 @@
     reason = "a test fails by panicking, and says where"
 )]
 
+mod drain;
+mod early_signals;
+mod exit_codes;
 mod harness;
+mod isolation;
+mod log_events;
+mod reaping;
+mod signals;
+mod spawn;
+mod terminal;

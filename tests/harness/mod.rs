@@ -164,9 +164,8 @@ impl Stead {
     }
 
     /// `stead run` of an example program.
-    pub fn example<I: IntoIterator<Item: Into<OsString>>>(name: &str, args: I) -> Self {
-        let program = [example(name).into_os_string()];
-        Self::run(program.into_iter().chain(args.into_iter().map(Into::into)))
+    pub fn example(name: &str) -> Self {
+        Self::run([example(name)])
     }
 
     /// `stead run` of a shell script, whose text finds the example programs on PATH.
@@ -176,6 +175,11 @@ impl Stead {
 
     /// stead with exactly these arguments.
     pub fn invoked<I: IntoIterator<Item: Into<OsString>>>(args: I) -> Self {
+        Self::instead(binary()).options(args)
+    }
+
+    /// Another program in stead's stead, started the same way: to compare with, or a link to it.
+    pub fn instead(program: impl Into<PathBuf>) -> Self {
         let examples = example("report")
             .parent()
             .expect("its directory")
@@ -184,9 +188,9 @@ impl Stead {
         path.push(":");
         path.push(search_path());
         Self {
-            program: binary(),
+            program: program.into(),
             name: None,
-            options: args.into_iter().map(Into::into).collect(),
+            options: Vec::new(),
             command: Vec::new(),
             env: vec![("PATH".into(), path)],
             place: Place::Subreaper,
@@ -200,12 +204,6 @@ impl Stead {
         }
     }
 
-    /// Another program file, for instance a link to the binary.
-    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
-        self.program = path.into();
-        self
-    }
-
     /// The name that it is invoked by (argv[0]); not together with `under` or PID 1.
     pub fn name(mut self, name: impl Into<OsString>) -> Self {
         self.name = Some(name.into());
@@ -215,6 +213,12 @@ impl Stead {
     /// Further options, before the `--`.
     pub fn options<I: IntoIterator<Item: Into<OsString>>>(mut self, options: I) -> Self {
         self.options.extend(options.into_iter().map(Into::into));
+        self
+    }
+
+    /// Further arguments of the command.
+    pub fn args<I: IntoIterator<Item: Into<OsString>>>(mut self, args: I) -> Self {
+        self.command.extend(args.into_iter().map(Into::into));
         self
     }
 
@@ -316,11 +320,14 @@ impl Stead {
         if let Some(cwd) = self.cwd {
             command.current_dir(cwd);
         }
-        command.env_clear().envs(self.env).env(MARKER, &marker);
-        match self.port {
-            Some(port) => command.env("STEAD_LISTEN", format!("127.0.0.1:{port}")),
-            None => command.env("STEAD_LISTEN", "off"),
-        };
+        let listen = self
+            .port
+            .map_or("off".into(), |port| format!("127.0.0.1:{port}"));
+        command
+            .env_clear()
+            .env("STEAD_LISTEN", listen)
+            .envs(self.env)
+            .env(MARKER, &marker);
         command
             .stdin(self.stdin)
             .stdout(self.stdout)
@@ -363,12 +370,11 @@ fn pid_in_namespace(unshare: &mut Child, stderr: &Lines) -> i32 {
     let started = until(LIMIT, || {
         found = processes::children_of(outer).first().copied();
         let program = found.and_then(|pid| std::fs::read_link(format!("/proc/{pid}/exe")).ok());
-        let ended = !matches!(unshare.try_wait(), Ok(None));
-        (program.is_some() && program != unshares_program) || ended
+        program.is_some() && program != unshares_program || !matches!(unshare.try_wait(), Ok(None))
     });
     assert!(started, "unshare has started nothing: {:?}", stderr.all());
-    // A stead that has ended already has no pid: 0 is then never signalled.
-    found.unwrap_or(0)
+    // A stead that has ended already has no pid any more; 0 is never signalled.
+    found.filter(|pid| processes::is_alive(*pid)).unwrap_or(0)
 }
 
 /// Lines that a stream has given so far, read by a thread of their own.

@@ -66,3 +66,146 @@ pub fn foreground(terminal: &impl AsRawFd) -> Result<i32> {
     // SAFETY: tcgetpgrp(3) takes an integer.
     checked(unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) })
 }
+
+/// Blocks these signals in the calling thread, and lets through all others.
+pub fn block_only(signals: &[i32]) -> Result<()> {
+    // SAFETY: sigset_t is plain data, for which zeroes are a value.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    for signal in signals {
+        // SAFETY: the set is valid for the call.
+        checked(unsafe { libc::sigaddset(&mut set, *signal) })?;
+    }
+    // SAFETY: the set is valid for the call; null asks for no old mask.
+    checked(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Ignores a signal in this process.
+pub fn ignore(signal: i32) -> Result<()> {
+    // SAFETY: SIG_IGN is no function that could be run.
+    let before = unsafe { libc::signal(signal, libc::SIG_IGN) };
+    if before == libc::SIG_ERR {
+        Err(Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Sends this process itself a signal.
+pub fn raise(signal: i32) -> Result<()> {
+    // SAFETY: raise(3) takes an integer.
+    checked(unsafe { libc::raise(signal) }).map(drop)
+}
+
+/// Closes a descriptor of this process by its number; for a process about to become another program.
+pub fn close(fd: i32) -> Result<()> {
+    // SAFETY: between fork and exec nothing of this program uses the descriptor again.
+    checked(unsafe { libc::close(fd) }).map(drop)
+}
+
+/// Makes a pipe as small as it can be, a page: fcntl(2), F_SETPIPE_SZ.
+pub fn shrink_pipe(pipe: &impl AsRawFd) -> Result<()> {
+    // SAFETY: F_SETPIPE_SZ takes an integer.
+    checked(unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) }).map(drop)
+}
+
+/// How many bytes a pipe holds unread.
+pub fn bytes_in(pipe: &impl AsRawFd) -> Result<i32> {
+    let mut bytes = 0;
+    // SAFETY: FIONREAD writes an integer.
+    checked(unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &mut bytes) })?;
+    Ok(bytes)
+}
+
+/// Sets a terminal's size, which tells its foreground group by WINCH.
+pub fn resize(terminal: &impl AsRawFd, rows: u16, columns: u16) -> Result<()> {
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: TIOCSWINSZ reads the size.
+    checked(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) }).map(drop)
+}
+
+/// The modes of a terminal, termios(3): input, output, control, local.
+pub fn modes(terminal: &impl AsRawFd) -> Result<[libc::tcflag_t; 4]> {
+    // SAFETY: termios is plain data, for which zeroes are a value.
+    let mut modes: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: the modes are valid for the call.
+    checked(unsafe { libc::tcgetattr(terminal.as_raw_fd(), &mut modes) })?;
+    Ok([modes.c_iflag, modes.c_oflag, modes.c_cflag, modes.c_lflag])
+}
+
+/// Stops programs of the background that write to the terminal, as `stty tostop` does.
+pub fn stop_background_writers(terminal: &impl AsRawFd) -> Result<()> {
+    // SAFETY: termios is plain data, for which zeroes are a value.
+    let mut modes: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: the modes are valid for both calls.
+    unsafe {
+        checked(libc::tcgetattr(terminal.as_raw_fd(), &mut modes))?;
+        modes.c_lflag |= libc::TOSTOP;
+        checked(libc::tcsetattr(terminal.as_raw_fd(), libc::TCSANOW, &modes)).map(drop)
+    }
+}
+
+/// Threads of another process that do not run, held by ptrace(2); they go on when this is dropped.
+/// All calls must come from the thread that made it.
+pub struct Frozen(Vec<i32>);
+
+impl Frozen {
+    /// Holds every thread of the process but its first.
+    pub fn all_but_main(pid: i32) -> Self {
+        let threads = super::processes::threads_of(pid);
+        let mut frozen = Self(Vec::new());
+        for thread in threads.into_iter().filter(|thread| *thread != pid) {
+            frozen
+                .hold(thread)
+                .unwrap_or_else(|e| panic!("cannot hold thread {thread}: {e}"));
+        }
+        frozen
+    }
+
+    fn hold(&mut self, thread: i32) -> Result<()> {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: these requests read and write no memory of this process.
+        unsafe {
+            if libc::ptrace(libc::PTRACE_SEIZE, thread, none, none) != 0
+                || libc::ptrace(libc::PTRACE_INTERRUPT, thread, none, none) != 0
+            {
+                return Err(Error::last_os_error());
+            }
+        }
+        self.0.push(thread);
+        let mut status = 0;
+        // SAFETY: the status is valid for the call.
+        checked(unsafe { libc::waitpid(thread, &mut status, libc::__WALL) }).map(drop)
+    }
+
+    /// How many are held.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes note of those that have ended: until then their process is not seen to end.
+    pub fn reap(&mut self) {
+        self.0.retain(|thread| {
+            let mut status = 0;
+            let flags = libc::__WALL | libc::WNOHANG;
+            // SAFETY: the status is valid for the call.
+            let answer = unsafe { libc::waitpid(*thread, &mut status, flags) };
+            answer != *thread || libc::WIFSTOPPED(status)
+        });
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for thread in &self.0 {
+            let none = std::ptr::null_mut::<libc::c_void>();
+            // SAFETY: the request reads and writes no memory of this process. A thread that has
+            // ended needs no letting go.
+            unsafe { libc::ptrace(libc::PTRACE_DETACH, *thread, none, none) };
+        }
+    }
+}

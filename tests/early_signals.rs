@@ -1,0 +1,113 @@
+//! TERM in the first moments of PID 1, where the kernel discards what has no handler yet.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use crate::harness::{LIMIT, Stead, binary, example, processes, search_path, sys};
+
+const TRIES: u32 = 60;
+
+/// How many of the tries lost their TERM, by wrapper and delay in microseconds.
+type Lost = BTreeMap<(&'static str, u32), u32>;
+
+/// `TRIES` of stead and of static tini for each delay, in one loop.
+fn measure(delays: &[u32]) -> Lost {
+    let list: Vec<_> = delays.iter().map(u32::to_string).collect();
+    let output = Command::new(example("early_term"))
+        .args([TRIES.to_string(), list.join(",")])
+        .arg(binary())
+        .args(["run", "--", "sleep", "1000", "---"])
+        .args(["/usr/bin/tini-static", "--", "sleep", "1000"])
+        .env_clear()
+        .env("PATH", search_path())
+        .env("STEAD_LISTEN", "off")
+        .stdin(Stdio::null())
+        .output()
+        .expect("early_term runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "early_term failed: {errors}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut lost = Lost::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.split(' ').collect();
+        let wrapper = if words[0] == "A" { "stead" } else { "tini" };
+        let delay = words[1].parse().expect("a delay");
+        assert!(
+            ["lost", "143"].contains(&words[2]),
+            "{wrapper} did not end by TERM: {line}"
+        );
+        *lost.entry((wrapper, delay)).or_default() += u32::from(words[2] == "lost");
+    }
+    assert_eq!(
+        text.lines().count(),
+        TRIES as usize * 2 * delays.len(),
+        "{errors}"
+    );
+    lost
+}
+
+#[test]
+fn no_term_is_lost_from_a_millisecond_after_exec_on() {
+    let lost = measure(&[1000, 2000, 5000, 10_000]);
+    let steads: Vec<_> = lost
+        .iter()
+        .filter(|((w, _), lost)| *w == "stead" && **lost > 0)
+        .collect();
+    assert!(steads.is_empty(), "lost, of {TRIES} each: {lost:?}");
+}
+
+#[test]
+fn before_that_no_more_terms_are_lost_than_by_static_tini() {
+    let delays = [0, 200, 500];
+    let lost = measure(&delays);
+    let margin = |stead: u32, tini: u32| {
+        // Both counts vary by chance. The variance of their difference is at most their sum, so three
+        // times its root is what chance alone passes once in a thousand runs.
+        let chance = 3.0 * f64::from(stead + tini).sqrt();
+        assert!(
+            f64::from(stead) <= f64::from(tini) + chance,
+            "lost, of {TRIES} each: {lost:?}"
+        );
+    };
+    let of = |wrapper| delays.map(|delay| lost[&(wrapper, delay)]);
+    let (steads, tinis) = (of("stead"), of("tini"));
+    for (stead, tini) in steads.into_iter().zip(tinis) {
+        margin(stead, tini);
+    }
+    margin(steads.iter().sum(), tinis.iter().sum());
+}
+
+#[test]
+fn a_term_that_waits_at_the_start_ends_stead_before_it_starts_anything() {
+    for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGINT, 130)] {
+        let stead = Stead::example("print_signals").before_exec(move || {
+            sys::block_only(&[signal])?;
+            sys::raise(signal)
+        });
+        let mut stead = stead.start();
+        assert_eq!(stead.wait_exit(LIMIT), code);
+        assert_eq!(stead.stdout(), Vec::<String>::new());
+        assert!(stead.events_of("child started").is_empty());
+    }
+}
+
+#[test]
+fn a_term_at_any_moment_of_the_spawn_ends_both_stead_and_child() {
+    // A subreaper's TERM is never discarded: whatever the moment, the end is that of TERM.
+    for delay in 0..100 {
+        let mut stead = Stead::run(["sleep", "1000"]).start();
+        let from = std::time::Instant::now();
+        while from.elapsed() < std::time::Duration::from_micros(delay * 30) {
+            std::hint::spin_loop();
+        }
+        stead.signal(libc::SIGTERM);
+        assert_eq!(
+            stead.wait_exit(LIMIT),
+            143,
+            "TERM {} us after the start",
+            delay * 30
+        );
+        assert_eq!(stead.processes(), Vec::<i32>::new());
+        assert!(!processes::is_alive(stead.pid()));
+    }
+}

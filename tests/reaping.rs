@@ -1,0 +1,109 @@
+//! Zombies: every orphan is reaped at once, however many end together, and nobody notices.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::{LIMIT, Place, Running, Stead, http, processes, until};
+
+/// Ends the orphans together and asks for /livez, one connection after the other, until they are all
+/// reaped. Gives the longest time that an answer took.
+fn slowest_answer_while_they_end(stead: &Running) -> Duration {
+    let child = stead.child_pid();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut slowest = Duration::ZERO;
+            while !over.load(Ordering::Relaxed) {
+                let from = Instant::now();
+                let answer = http::request(stead.port(), "GET", "/livez", &[]);
+                slowest = slowest.max(from.elapsed());
+                assert_eq!(answer.status, 200);
+            }
+            slowest
+        });
+        stead.signal(libc::SIGUSR1);
+        stead.wait_for_line(LIMIT, |line| line == "released");
+        let reaped = until(Duration::from_secs(60), || {
+            // Looking at ten thousand processes is work too: not all the time.
+            thread::sleep(Duration::from_millis(50));
+            processes::children_of(stead.pid()) == [child]
+        });
+        over.store(true, Ordering::Relaxed);
+        assert!(
+            reaped,
+            "{} children are left",
+            processes::children_of(stead.pid()).len()
+        );
+        asking.join().expect("the client")
+    })
+}
+
+#[test]
+fn ten_thousand_orphans_that_end_together_leave_no_zombie_and_delay_no_probe() {
+    for place in Place::BOTH {
+        let stead = Stead::example("orphans")
+            .args(["10000"])
+            .place(place)
+            .listening();
+        let mut stead = stead.start();
+        stead.wait_for_line(Duration::from_secs(60), |line| line == "ready 10000");
+        let slowest = slowest_answer_while_they_end(&stead);
+        assert!(
+            slowest < Duration::from_millis(50),
+            "an answer took {slowest:?}, {place:?}"
+        );
+        stead.signal(libc::SIGTERM);
+        assert_eq!(stead.wait_exit(LIMIT), 0);
+    }
+}
+
+#[test]
+fn zombies_never_pile_up() {
+    for place in Place::BOTH {
+        // A leader that makes orphans all the time: a shell that backgrounds in a subshell.
+        let script = "n=0; while [ $n -lt 500 ]; do (true &); n=$((n + 1)); done; \
+                      echo ready; exec sleep 1000";
+        let stead = Stead::script(script).place(place).start();
+        stead.wait_ready();
+        let none = until(LIMIT, || processes::zombies_of(stead.pid()) == 0);
+        assert!(
+            none,
+            "{} zombies are left",
+            processes::zombies_of(stead.pid())
+        );
+        assert_eq!(processes::children_of(stead.pid()), [stead.child_pid()]);
+    }
+}
+
+#[test]
+fn a_leader_that_ends_among_thousands_of_orphans_is_not_missed() {
+    // One SIGCHLD stands for many ends: the leader's must be found among them.
+    for place in Place::BOTH {
+        let script = "n=0; while [ $n -lt 200 ]; do (sleep 0.2 &); n=$((n + 1)); done; \
+                      sleep 0.2; exit 11";
+        let mut stead = Stead::script(script).place(place).start();
+        assert_eq!(stead.wait_exit(LIMIT), 11, "{place:?}");
+        assert_eq!(stead.processes(), Vec::<i32>::new());
+    }
+}
+
+#[test]
+fn the_leaders_own_children_are_the_leaders_to_reap() {
+    let script = "(exit 21) & wait $!; echo $?; (exit 22); echo $?";
+    let mut stead = Stead::script(script).start();
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+    assert_eq!(stead.stdout(), ["21", "22"]);
+}
+
+#[test]
+fn an_orphan_that_ends_does_not_end_stead() {
+    for place in Place::BOTH {
+        let script = "(sh -c 'exit 9' &); sleep 0.1; exec print_signals";
+        let mut stead = Stead::script(script).place(place).start();
+        stead.wait_ready();
+        assert!(until(LIMIT, || processes::children_of(stead.pid()).len() == 1));
+        assert!(stead.is_running());
+        assert!(stead.events_of("child ended").is_empty());
+    }
+}
