@@ -524,18 +524,10 @@ fn a_process_that_may_not_be_killed_does_not_hold_stead_for_ever_nor_make_it_spi
     };
     let app = copy(&example("print_signals"), "app", 0o4755);
     let script = "\"$0\" --root --name root & exec \"$0\" --name leader --exit-on 15:3";
-    let nobody = [
-        "setpriv",
-        "--reuid",
-        "65534",
-        "--regid",
-        "65534",
-        "--clear-groups",
-        "--",
-    ];
-    let stead = Stead::instead(copy(&binary(), "stead", 0o755)).under(nobody);
-    let stead = stead.options(["run", "--grace", "1s", "--", "/bin/sh", "-c", script]);
-    let mut stead = stead.args([app]).start();
+    let nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups --";
+    let stead = Stead::invoked(["run", "--grace", "1s", "--", "/bin/sh", "-c", script]);
+    let stead = stead.args([app]).program(copy(&binary(), "stead", 0o755));
+    let mut stead = stead.under(nobody.split(' ')).start();
     for name in ["root", "leader"] {
         stead.wait_for_line(LIMIT, |line| line.starts_with(&format!("{name} ready")));
     }

@@ -32,7 +32,7 @@ fn comparable(lines: Vec<String>) -> Vec<String> {
 
 /// The report started by stead as the harness prepares it, and the same started without stead.
 fn under_stead_and_without(prepare: impl Fn(Stead) -> Stead) -> [Vec<String>; 2] {
-    let without = Stead::instead(example("report"));
+    let without = Stead::invoked([""; 0]).program(example("report"));
     [
         report_of(prepare(Stead::example("report"))),
         report_of(prepare(without)),
@@ -201,7 +201,7 @@ fn closed_standard_streams_stay_closed_for_the_child() {
             comparable(text.lines().map(str::to_owned).collect())
         };
         let under = report(Stead::example("report"));
-        let without = report(Stead::instead(example("report")));
+        let without = report(Stead::invoked([""; 0]).program(example("report")));
         assert_eq!(under, without, "closed {closed:?}");
     }
 }

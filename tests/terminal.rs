@@ -174,8 +174,8 @@ fn the_foreground_and_the_modes_are_given_back_to_a_plain_script() {
             "{} run -- {command}; echo after; exec cat",
             binary().display()
         );
-        let mut shell = Stead::instead("/bin/sh")
-            .options(["-c", &script])
+        let mut shell = Stead::invoked(["-c", &script])
+            .program("/bin/sh")
             .on_terminal(&terminal)
             .start();
         if command != "true" {
@@ -206,8 +206,8 @@ fn stead_in_the_background_does_not_take_the_foreground() {
         binary().display(),
         example("print_signals").display()
     );
-    let shell = Stead::instead("bash")
-        .options(["-c", &script])
+    let shell = Stead::invoked(["-c", &script])
+        .program("bash")
         .on_terminal(&terminal)
         .start();
     wait_ready(&terminal);

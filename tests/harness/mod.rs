@@ -175,11 +175,6 @@ impl Stead {
 
     /// stead with exactly these arguments.
     pub fn invoked<I: IntoIterator<Item: Into<OsString>>>(args: I) -> Self {
-        Self::instead(binary()).options(args)
-    }
-
-    /// Another program in stead's stead, started the same way: to compare with, or a link to it.
-    pub fn instead(program: impl Into<PathBuf>) -> Self {
         let examples = example("report")
             .parent()
             .expect("its directory")
@@ -188,9 +183,9 @@ impl Stead {
         path.push(":");
         path.push(search_path());
         Self {
-            program: program.into(),
+            program: binary(),
             name: None,
-            options: Vec::new(),
+            options: args.into_iter().map(Into::into).collect(),
             command: Vec::new(),
             env: vec![("PATH".into(), path)],
             place: Place::Subreaper,
@@ -202,6 +197,12 @@ impl Stead {
             stderr: Stdio::piped(),
             before_exec: Vec::new(),
         }
+    }
+
+    /// Another program in its place: a link to stead, or what is to be compared with it.
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program = path.into();
+        self
     }
 
     /// The name that it is invoked by (argv[0]); not together with `under` or PID 1.
