@@ -23,10 +23,13 @@ const INHERITED: [&str; 10] = [
 ];
 
 /// The entry point of C's runtime.
+///
+/// # Safety
+/// `argv` has `argc` strings, each ended by a zero: what C's runtime promises.
 #[unsafe(no_mangle)]
-pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     let args: Vec<&OsStr> = (0..argc as usize)
-        // SAFETY: argv has argc strings, each ended by a zero.
+        // SAFETY: what this function's callers promise.
         .map(|n| OsStr::from_bytes(unsafe { CStr::from_ptr(*argv.add(n)) }.to_bytes()))
         .collect();
     let mut text = String::new();

@@ -429,7 +429,7 @@ fn what_the_engine_put_into_the_namespace_delays_nothing_and_is_swept() {
             Stead::example("print_signals").args(["--exit-on", "15:3", "--exit-on", "10:3"]);
         let stead = child
             .options(["--grace", "90s", "--linger", "80s"])
-            .as_pid1();
+            .place(Place::Pid1);
         let mut stead = stead.start();
         stead.wait_ready();
         let mut injected = inject(&stead);
@@ -448,7 +448,7 @@ fn orphans_are_waited_for_beside_what_the_engine_put_there() {
                   exec print_signals --name leader --exit-on 15:3";
     let mut stead = Stead::script(script)
         .options(["--grace", "90s"])
-        .as_pid1()
+        .place(Place::Pid1)
         .start();
     for name in ["daemon", "leader"] {
         stead.wait_for_line(LIMIT, |line| line.starts_with(&format!("{name} ready")));

@@ -50,7 +50,10 @@ fn exit_codes_are_the_same_as_pid_1() {
         ("ulimit -c 0; kill -SEGV $$", 139),
     ] {
         assert_eq!(
-            Stead::script(script).as_pid1().start().wait_exit(LIMIT),
+            Stead::script(script)
+                .place(Place::Pid1)
+                .start()
+                .wait_exit(LIMIT),
             code,
             "{script}"
         );

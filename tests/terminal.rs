@@ -4,7 +4,9 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use crate::harness::terminal::Terminal;
-use crate::harness::{LIMIT, Running, Stead, binary, example, processes, search_path, sys, until};
+use crate::harness::{
+    LIMIT, Place, Running, Stead, binary, example, processes, search_path, sys, until,
+};
 
 const CTRL_C: &str = "\x03";
 const CTRL_Z: &str = "\x1a";
@@ -260,7 +262,7 @@ fn as_pid1_on(terminal: &Terminal, stead: Stead) -> Running {
         .stdin(terminal.stream())
         .stdout(terminal.stream())
         .stderr(terminal.stream());
-    stead.under(["setsid", "--ctty"]).as_pid1().start()
+    stead.under(["setsid", "--ctty"]).place(Place::Pid1).start()
 }
 
 #[test]

@@ -249,11 +249,6 @@ impl Stead {
         self
     }
 
-    /// As PID 1 of a new pid namespace.
-    pub fn as_pid1(self) -> Self {
-        self.place(Place::Pid1)
-    }
-
     /// Started in this directory.
     pub fn cwd(mut self, path: impl Into<PathBuf>) -> Self {
         self.cwd = Some(path.into());
