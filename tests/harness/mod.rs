@@ -328,6 +328,7 @@ impl Stead {
             .stdin(self.stdin)
             .stdout(self.stdout)
             .stderr(self.stderr);
+        sys::before_exec(&mut command, sys::forget_signals);
         for action in self.before_exec {
             sys::before_exec(&mut command, action);
         }
@@ -583,6 +584,9 @@ fn is_event(value: &Value) -> bool {
     value.get("message").is_some_and(Value::is_string) && value.get("level").is_some()
 }
 
+/// How many of the last lines a failed test shows of each stream.
+const SHOWN: usize = 60;
+
 impl Drop for Running {
     fn drop(&mut self) {
         if thread::panicking() {
@@ -591,7 +595,10 @@ impl Drop for Running {
                 self.pid, self.place, self.code
             );
             for (name, lines) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-                for line in lines.all() {
+                let lines = lines.all();
+                let left_out = lines.len().saturating_sub(SHOWN);
+                eprintln!("{name}: {left_out} lines are left out, then");
+                for line in &lines[left_out..] {
                     eprintln!("{name}: {line}");
                 }
             }

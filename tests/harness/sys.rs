@@ -79,6 +79,23 @@ pub fn block_only(signals: &[i32]) -> Result<()> {
     checked(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) }).map(drop)
 }
 
+/// Gives every signal its default action, also those that the C library keeps for itself and that
+/// sigaction(3) refuses: posix_spawn(3) of glibc leaves 32 and 33 ignored, so a test would otherwise
+/// depend on who started it.
+pub fn forget_signals() -> Result<()> {
+    /// The kernel's form of the action, all zeroes: SIG_DFL, no flags, no restorer, an empty mask.
+    const DEFAULT: [u64; 4] = [0; 4];
+    for signal in (1..=64).filter(|n| ![libc::SIGKILL, libc::SIGSTOP].contains(n)) {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: the action is valid for the call, whose size of a mask is 8 bytes; null asks for
+        // no old action.
+        let answer =
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), none, 8) };
+        checked(answer as libc::c_int)?;
+    }
+    block_only(&[])
+}
+
 /// Ignores a signal in this process.
 pub fn ignore(signal: i32) -> Result<()> {
     // SAFETY: SIG_IGN is no function that could be run.
