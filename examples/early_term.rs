@@ -2,6 +2,7 @@
 //! turn, each as PID 1 of a new pid namespace, sends TERM that long after exec, and prints one line a
 //! try: `A|B DELAY_US CODE`, the code being 128 + n for a signal and `lost` when the command still ran
 //! two seconds later.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a program of the tests")]
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
@@ -22,22 +23,14 @@ struct Try {
 
 fn main() {
     let mut args = std::env::args_os().skip(1);
-    let mut text = || {
-        args.next()
-            .and_then(|arg| arg.into_string().ok())
-            .unwrap_or_else(|| usage())
-    };
+    let mut text = || args.next().and_then(|arg| arg.into_string().ok()).unwrap_or_else(|| usage());
     let tries: usize = text().parse().unwrap_or_else(|_| usage());
-    let delays: Vec<u64> = text()
-        .split(',')
-        .map(|n| n.parse().unwrap_or_else(|_| usage()))
-        .collect();
-    let rest: Vec<CString> = args
-        .map(|arg| CString::new(arg.into_vec()).unwrap_or_else(|_| usage()))
-        .collect();
-    let mut commands = rest
-        .split(|arg| arg.as_bytes() == b"---")
-        .filter(|command| !command.is_empty());
+    let delays: Vec<u64> =
+        text().split(',').map(|n| n.parse().unwrap_or_else(|_| usage())).collect();
+    let rest: Vec<CString> =
+        args.map(|arg| CString::new(arg.into_vec()).unwrap_or_else(|_| usage())).collect();
+    let mut commands =
+        rest.split(|arg| arg.as_bytes() == b"---").filter(|command| !command.is_empty());
     let commands = match (commands.next(), commands.next()) {
         (Some(a), Some(b)) => [("A", a), ("B", b)],
         _ => usage(),
@@ -55,11 +48,7 @@ fn main() {
                 }
                 // SAFETY: kill(2) takes integers.
                 unsafe { libc::kill(pid, libc::SIGTERM) };
-                open.push(Try {
-                    line: format!("{name} {delay}"),
-                    pid,
-                    at: Instant::now(),
-                });
+                open.push(Try { line: format!("{name} {delay}"), pid, at: Instant::now() });
                 open.retain(|one| !is_settled(one));
             }
         }
@@ -76,10 +65,7 @@ fn measure_undisturbed() {
     let parameter = libc::sched_param { sched_priority: 10 };
     // SAFETY: the parameter is valid for the call.
     if unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameter) } != 0 {
-        eprintln!(
-            "early_term: no real-time priority: {}",
-            std::io::Error::last_os_error()
-        );
+        eprintln!("early_term: no real-time priority: {}", std::io::Error::last_os_error());
     }
     run_on(|processor| processor == 0);
 }
@@ -96,10 +82,7 @@ fn run_on(wanted: impl Fn(usize) -> bool) {
     }
     // SAFETY: the set is valid for the call, which refuses one with no processor of the machine.
     if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) } != 0 && processors > 1 {
-        eprintln!(
-            "early_term: cannot choose a processor: {}",
-            std::io::Error::last_os_error()
-        );
+        eprintln!("early_term: cannot choose a processor: {}", std::io::Error::last_os_error());
     }
 }
 
@@ -144,13 +127,7 @@ fn mount_proc() {
     let none = std::ptr::null();
     // SAFETY: the paths and the type are strings ended by zeroes, null is allowed for the rest.
     let failed = unsafe {
-        libc::mount(
-            none,
-            root,
-            none,
-            libc::MS_REC | libc::MS_PRIVATE,
-            none.cast(),
-        ) != 0
+        libc::mount(none, root, none, libc::MS_REC | libc::MS_PRIVATE, none.cast()) != 0
             || libc::mount(c"proc".as_ptr(), proc, c"proc".as_ptr(), 0, none.cast()) != 0
     };
     if failed {
@@ -180,10 +157,7 @@ fn is_settled(one: &Try) -> bool {
 }
 
 fn fail(what: &str) -> ! {
-    eprintln!(
-        "early_term: cannot {what}: {}",
-        std::io::Error::last_os_error()
-    );
+    eprintln!("early_term: cannot {what}: {}", std::io::Error::last_os_error());
     exit(1)
 }
 

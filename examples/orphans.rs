@@ -1,15 +1,13 @@
 //! `orphans COUNT` makes that many orphans, which sleep; says `ready`; ends them all together when it
 //! gets USR1 and says `released`; and itself ends with 0 at TERM.
+#![expect(clippy::disallowed_methods, reason = "a program of the tests")]
 
 use std::process::exit;
 
 use libc::c_int;
 
 fn main() {
-    let count: usize = std::env::args()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(1);
+    let count: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1);
     let signals = set_of(&[libc::SIGUSR1, libc::SIGTERM]);
     // SAFETY: the set is initialised; null asks for no old mask.
     unsafe { libc::sigprocmask(libc::SIG_BLOCK, &signals, std::ptr::null_mut()) };
@@ -79,9 +77,6 @@ fn set_of(signals: &[c_int]) -> libc::sigset_t {
 }
 
 fn fail(what: &str) -> ! {
-    eprintln!(
-        "orphans: cannot make {what}: {}",
-        std::io::Error::last_os_error()
-    );
+    eprintln!("orphans: cannot make {what}: {}", std::io::Error::last_os_error());
     exit(1)
 }

@@ -4,6 +4,7 @@
 //! `--exit-on SIGNAL:CODE` ends it with that code when the signal comes (repeatable); `--after-ms N`
 //! makes it wait before it does; `--name NAME` goes in front of each line; `--root` makes the
 //! program, installed setuid, take root's identity in full.
+#![expect(clippy::disallowed_methods, reason = "a program of the tests")]
 
 use std::process::exit;
 use std::time::Duration;
@@ -73,10 +74,7 @@ fn every_signal() -> libc::sigset_t {
 fn become_root() {
     // SAFETY: setresuid(2) takes integers.
     if unsafe { libc::setresuid(0, 0, 0) } != 0 {
-        eprintln!(
-            "print_signals: cannot become root: {}",
-            std::io::Error::last_os_error()
-        );
+        eprintln!("print_signals: cannot become root: {}", std::io::Error::last_os_error());
         exit(1);
     }
 }

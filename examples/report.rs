@@ -34,10 +34,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         .collect();
     let mut text = String::new();
     let written = describe(&mut text, &args);
-    let target = args
-        .iter()
-        .position(|arg| *arg == "--to")
-        .and_then(|at| args.get(at + 1));
+    let target = args.iter().position(|arg| *arg == "--to").and_then(|at| args.get(at + 1));
     let done = match target {
         Some(path) => std::fs::write(path, &text),
         None => std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()),
@@ -49,27 +46,14 @@ fn describe(text: &mut String, args: &[&OsStr]) -> std::fmt::Result {
     descriptors(text)?;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     for line in status.lines() {
-        if INHERITED
-            .iter()
-            .any(|name| line.split(':').next() == Some(name))
-        {
-            writeln!(
-                text,
-                "{}",
-                line.split_whitespace().collect::<Vec<_>>().join(" ")
-            )?;
+        if INHERITED.iter().any(|name| line.split(':').next() == Some(name)) {
+            writeln!(text, "{}", line.split_whitespace().collect::<Vec<_>>().join(" "))?;
         }
     }
     writeln!(text, "cwd {:?}", std::env::current_dir())?;
     // SAFETY: these take no argument, or integers, and touch no memory.
     let (pid, group, session, umask, priority) = unsafe {
-        (
-            libc::getpid(),
-            libc::getpgrp(),
-            libc::getsid(0),
-            libc::umask(0),
-            libc::getpriority(0, 0),
-        )
+        (libc::getpid(), libc::getpgrp(), libc::getsid(0), libc::umask(0), libc::getpriority(0, 0))
     };
     writeln!(text, "pid {pid}")?;
     writeln!(text, "leads its group {}", pid == group)?;
@@ -88,20 +72,14 @@ fn describe(text: &mut String, args: &[&OsStr]) -> std::fmt::Result {
 /// Descriptors with what is behind them; of pipes and sockets the kind alone, their numbers differ.
 fn descriptors(text: &mut String) -> std::fmt::Result {
     let mut lines = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd")
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for entry in std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
         let Ok(target) = std::fs::read_link(entry.path()) else {
             continue;
         };
         let target = target.to_string_lossy().into_owned();
         // The directory that is being read is this function's own.
         if !target.ends_with("/fd") {
-            let kind = target
-                .split_once(":[")
-                .map_or(target.as_str(), |(kind, _)| kind);
+            let kind = target.split_once(":[").map_or(target.as_str(), |(kind, _)| kind);
             lines.push(format!("descriptor {:?} {kind}", entry.file_name()));
         }
     }
@@ -112,16 +90,9 @@ fn descriptors(text: &mut String) -> std::fmt::Result {
 /// The resource limits, getrlimit(2).
 fn limits(text: &mut String) -> std::fmt::Result {
     (0..16).try_for_each(|resource| {
-        let mut limit = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the limit is valid for the call.
         unsafe { libc::getrlimit(resource, &mut limit) };
-        writeln!(
-            text,
-            "limit {resource} {} {}",
-            limit.rlim_cur, limit.rlim_max
-        )
+        writeln!(text, "limit {resource} {} {}", limit.rlim_cur, limit.rlim_max)
     })
 }

@@ -31,26 +31,18 @@ fn wait_for_family(stead: &Running) {
 
 fn times_got(stead: &Running, name: &str, signal: i32) -> usize {
     let start = format!("{name}got {signal} ");
-    stead
-        .stdout()
-        .iter()
-        .filter(|line| line.starts_with(&start))
-        .count()
+    stead.stdout().iter().filter(|line| line.starts_with(&start)).count()
 }
 
 fn elapsed_s(stead: &Running) -> f64 {
-    stead.wait_for_event("drain ended", LIMIT)["elapsed_s"]
-        .as_f64()
-        .expect("seconds")
+    stead.wait_for_event("drain ended", LIMIT)["elapsed_s"].as_f64().expect("seconds")
 }
 
 /// The names of the processes that an event names, sorted.
 fn named_in(stead: &Running, message: &str) -> Vec<String> {
     let events = stead.events_of(message);
-    let mut names: Vec<_> = events
-        .iter()
-        .map(|e| e["name"].as_str().expect("a name").to_owned())
-        .collect();
+    let mut names: Vec<_> =
+        events.iter().map(|e| e["name"].as_str().expect("a name").to_owned()).collect();
     names.sort();
     names
 }
@@ -58,9 +50,7 @@ fn named_in(stead: &Running, message: &str) -> Vec<String> {
 #[test]
 fn readiness_ends_at_once_and_liveness_holds_through_the_drain() {
     for place in Place::BOTH {
-        let child = Stead::example("print_signals")
-            .args(["--exit-on", "10:0"])
-            .place(place);
+        let child = Stead::example("print_signals").args(["--exit-on", "10:0"]).place(place);
         let mut stead = child.options(["--grace", "60s"]).listening().start();
         stead.wait_ready();
         assert_eq!(stead.status("/readyz"), 200);
@@ -88,9 +78,7 @@ fn readiness_is_gone_before_the_child_gets_the_stop_signal() {
          read -r line <&3; echo \"$line\"; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
     );
     let address = format!("127.0.0.1:{port}");
-    let mut stead = Stead::run(["bash", "-c", &script])
-        .env("STEAD_LISTEN", address)
-        .start();
+    let mut stead = Stead::run(["bash", "-c", &script]).env("STEAD_LISTEN", address).start();
     stead.wait_ready();
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 0);
@@ -100,9 +88,7 @@ fn readiness_is_gone_before_the_child_gets_the_stop_signal() {
 #[test]
 fn the_delay_holds_the_stop_signal_back_and_the_grace_counts_from_the_first_signal() {
     let child = Stead::example("print_signals");
-    let stead = child
-        .options(["--drain-delay", "1s", "--grace", "2s"])
-        .listening();
+    let stead = child.options(["--drain-delay", "1s", "--grace", "2s"]).listening();
     let mut stead = stead.start();
     stead.wait_ready();
     let from = Instant::now();
@@ -111,10 +97,7 @@ fn the_delay_holds_the_stop_signal_back_and_the_grace_counts_from_the_first_sign
     assert_eq!(stead.status("/readyz"), 503);
     assert_eq!(stead.status("/livez"), 200);
     stead.wait_for_line(LIMIT, |line| line.starts_with("got 15 "));
-    assert!(
-        from.elapsed() >= Duration::from_secs(1),
-        "the stop signal came early"
-    );
+    assert!(from.elapsed() >= Duration::from_secs(1), "the stop signal came early");
     assert_eq!(stead.wait_exit(LIMIT), 137);
     let elapsed = elapsed_s(&stead);
     assert!((2.0..2.9).contains(&elapsed), "the drain took {elapsed} s");
@@ -123,9 +106,7 @@ fn the_delay_holds_the_stop_signal_back_and_the_grace_counts_from_the_first_sign
 #[test]
 fn the_delay_is_cut_short_when_the_child_ends() {
     let child = Stead::example("print_signals").args(["--exit-on", "10:7"]);
-    let mut stead = child
-        .options(["--drain-delay", "60s", "--grace", "90s"])
-        .start();
+    let mut stead = child.options(["--drain-delay", "60s", "--grace", "90s"]).start();
     stead.wait_ready();
     stead.signal(libc::SIGTERM);
     stead.wait_for("quiescing", LIMIT, |e| e["phase"] == "quiescing");
@@ -137,9 +118,7 @@ fn the_delay_is_cut_short_when_the_child_ends() {
 #[test]
 fn a_second_term_while_quiescing_reaches_the_child_at_once() {
     let child = Stead::example("print_signals").args(["--exit-on", "15:0"]);
-    let mut stead = child
-        .options(["--drain-delay", "60s", "--grace", "90s"])
-        .start();
+    let mut stead = child.options(["--drain-delay", "60s", "--grace", "90s"]).start();
     stead.wait_ready();
     stead.signal(libc::SIGTERM);
     stead.wait_for("quiescing", LIMIT, |e| e["phase"] == "quiescing");
@@ -151,10 +130,8 @@ fn a_second_term_while_quiescing_reaches_the_child_at_once() {
 #[test]
 fn a_second_term_reaches_the_child_and_does_not_move_the_deadline() {
     for place in Place::BOTH {
-        let mut stead = Stead::example("print_signals")
-            .options(["--grace", "2s"])
-            .place(place)
-            .start();
+        let mut stead =
+            Stead::example("print_signals").options(["--grace", "2s"]).place(place).start();
         stead.wait_ready();
         stead.signal(libc::SIGTERM);
         stead.wait_for_line(LIMIT, |line| line.starts_with("got 15 "));
@@ -164,10 +141,7 @@ fn a_second_term_reaches_the_child_and_does_not_move_the_deadline() {
         assert_eq!(stead.wait_exit(LIMIT), 137);
         assert_eq!(times_got(&stead, "", libc::SIGTERM), 2);
         let elapsed = elapsed_s(&stead);
-        assert!(
-            (2.0..2.9).contains(&elapsed),
-            "the drain took {elapsed} s, {place:?}"
-        );
+        assert!((2.0..2.9).contains(&elapsed), "the drain took {elapsed} s, {place:?}");
     }
 }
 
@@ -175,10 +149,7 @@ fn a_second_term_reaches_the_child_and_does_not_move_the_deadline() {
 fn a_second_int_kills_now() {
     for place in Place::BOTH {
         let script = family("print_signals --name leader", "");
-        let mut stead = Stead::script(&script)
-            .options(["--grace", "90s"])
-            .place(place)
-            .start();
+        let mut stead = Stead::script(&script).options(["--grace", "90s"]).place(place).start();
         wait_for_family(&stead);
         stead.wait_for_line(LIMIT, |line| line.starts_with("leader ready"));
         stead.signal(libc::SIGINT);
@@ -192,14 +163,8 @@ fn a_second_int_kills_now() {
 #[test]
 fn all_that_is_left_behind_the_leader_gets_the_stop_signal_and_the_leaders_code_wins() {
     for place in Place::BOTH {
-        let script = family(
-            "print_signals --name leader --exit-on 15:3",
-            "--exit-on 15:9",
-        );
-        let mut stead = Stead::script(&script)
-            .options(["--grace", "90s"])
-            .place(place)
-            .start();
+        let script = family("print_signals --name leader --exit-on 15:3", "--exit-on 15:9");
+        let mut stead = Stead::script(&script).options(["--grace", "90s"]).place(place).start();
         wait_for_family(&stead);
         stead.wait_for_line(LIMIT, |line| line.starts_with("leader ready"));
         let from = Instant::now();
@@ -213,10 +178,7 @@ fn all_that_is_left_behind_the_leader_gets_the_stop_signal_and_the_leaders_code_
                 "{name} {place:?}"
             );
         }
-        assert_eq!(
-            named_in(&stead, "straggler signalled"),
-            ["print_signals"; 4]
-        );
+        assert_eq!(named_in(&stead, "straggler signalled"), ["print_signals"; 4]);
         assert_eq!(named_in(&stead, "straggler killed"), [""; 0]);
         assert_eq!(stead.processes(), Vec::<i32>::new(), "{place:?}");
     }
@@ -226,25 +188,16 @@ fn all_that_is_left_behind_the_leader_gets_the_stop_signal_and_the_leaders_code_
 fn stragglers_are_killed_at_the_deadline_of_the_drain_by_name_and_pid() {
     for place in Place::BOTH {
         let script = family("print_signals --name leader --exit-on 15:3", "");
-        let mut stead = Stead::script(&script)
-            .options(["--grace", "2s"])
-            .place(place)
-            .start();
+        let mut stead = Stead::script(&script).options(["--grace", "2s"]).place(place).start();
         wait_for_family(&stead);
         stead.wait_for_line(LIMIT, |line| line.starts_with("leader ready"));
         stead.signal(libc::SIGTERM);
         assert_eq!(stead.wait_exit(LIMIT), 3);
         let elapsed = elapsed_s(&stead);
-        assert!(
-            (2.0..2.9).contains(&elapsed),
-            "the drain took {elapsed} s, {place:?}"
-        );
+        assert!((2.0..2.9).contains(&elapsed), "the drain took {elapsed} s, {place:?}");
         assert_eq!(named_in(&stead, "straggler killed"), ["print_signals"; 4]);
-        let mut killed: Vec<_> = stead
-            .events_of("straggler killed")
-            .iter()
-            .map(|e| e["pid"].to_string())
-            .collect();
+        let mut killed: Vec<_> =
+            stead.events_of("straggler killed").iter().map(|e| e["pid"].to_string()).collect();
         let mut ready: Vec<_> = stead
             .stdout()
             .iter()
@@ -271,11 +224,7 @@ fn a_leader_that_ends_by_itself_leaves_the_others_the_stop_signal_and_the_linger
         stead.wait_for_event("child ended", LIMIT);
         let from = Instant::now();
         assert_eq!(stead.wait_exit(LIMIT), 5);
-        assert!(
-            from.elapsed() > Duration::from_millis(900),
-            "killed after {:?}",
-            from.elapsed()
-        );
+        assert!(from.elapsed() > Duration::from_millis(900), "killed after {:?}", from.elapsed());
         for name in OTHERS {
             assert_eq!(
                 times_got(&stead, &format!("{name} "), libc::SIGQUIT),
@@ -294,10 +243,7 @@ fn stead_ends_the_moment_the_last_straggler_is_gone() {
         let script = family("sh -c 'read line; exit 5'", "--exit-on 15:0 --after-ms 300");
         let (input, typed) = std::io::pipe().expect("a pipe");
         let options = ["--linger", "60s", "--grace", "90s"];
-        let stead = Stead::script(&script)
-            .stdin(input)
-            .options(options)
-            .place(place);
+        let stead = Stead::script(&script).stdin(input).options(options).place(place);
         let mut stead = stead.start();
         wait_for_family(&stead);
         drop(typed);
@@ -305,10 +251,7 @@ fn stead_ends_the_moment_the_last_straggler_is_gone() {
         let from = Instant::now();
         assert_eq!(stead.wait_exit(LIMIT), 5, "{place:?}");
         let took = from.elapsed();
-        assert!(
-            took > Duration::from_millis(200),
-            "did not wait for them: {took:?}"
-        );
+        assert!(took > Duration::from_millis(200), "did not wait for them: {took:?}");
         assert_eq!(named_in(&stead, "straggler killed"), [""; 0]);
         assert_eq!(stead.processes(), Vec::<i32>::new());
     }
@@ -336,9 +279,7 @@ fn stragglers_that_appear_during_the_drain_are_ended_too() {
 #[test]
 fn liveness_ends_when_the_leader_has_ended_though_stragglers_are_waited_for() {
     let script = family("print_signals --name leader --exit-on 10:5", "");
-    let stead = Stead::script(&script)
-        .options(["--linger", "30s"])
-        .listening();
+    let stead = Stead::script(&script).options(["--linger", "30s"]).listening();
     let mut stead = stead.start();
     wait_for_family(&stead);
     stead.wait_for_line(LIMIT, |line| line.starts_with("leader ready"));
@@ -371,17 +312,11 @@ fn a_stopped_straggler_still_drains() {
     for place in Place::BOTH {
         let script = "sleep 1000 & echo ready $!; read line; exit 2";
         let (input, typed) = std::io::pipe().expect("a pipe");
-        let stead = Stead::script(script)
-            .stdin(input)
-            .options(["--linger", "60s"])
-            .place(place);
+        let stead = Stead::script(script).stdin(input).options(["--linger", "60s"]).place(place);
         let mut stead = stead.start();
         stead.wait_ready();
-        let inside = stead.stdout()[0]
-            .split(' ')
-            .nth(1)
-            .and_then(|p| p.parse().ok())
-            .expect("a pid");
+        let inside =
+            stead.stdout()[0].split(' ').nth(1).and_then(|p| p.parse().ok()).expect("a pid");
         let straggler = stead.pid_outside(inside);
         sys::kill(straggler, libc::SIGSTOP).expect("stopping the straggler");
         assert!(until(LIMIT, || processes::state(straggler) == Some('T')));
@@ -394,15 +329,7 @@ fn a_stopped_straggler_still_drains() {
 /// Puts a process into stead's namespace from outside, as `docker exec` does: its parent there is 0.
 fn inject(stead: &Running) -> std::process::Child {
     let mut nsenter = Command::new("nsenter")
-        .args([
-            "-t",
-            &stead.pid().to_string(),
-            "-p",
-            "-m",
-            "--",
-            "sleep",
-            "1000",
-        ])
+        .args(["-t", &stead.pid().to_string(), "-p", "-m", "--", "sleep", "1000"])
         .env_clear()
         .env("PATH", search_path())
         .stdin(Stdio::null())
@@ -427,9 +354,7 @@ fn what_the_engine_put_into_the_namespace_delays_nothing_and_is_swept() {
     for signal in [libc::SIGTERM, libc::SIGUSR1] {
         let child =
             Stead::example("print_signals").args(["--exit-on", "15:3", "--exit-on", "10:3"]);
-        let stead = child
-            .options(["--grace", "90s", "--linger", "80s"])
-            .place(Place::Pid1);
+        let stead = child.options(["--grace", "90s", "--linger", "80s"]).place(Place::Pid1);
         let mut stead = stead.start();
         stead.wait_ready();
         let mut injected = inject(&stead);
@@ -446,10 +371,7 @@ fn what_the_engine_put_into_the_namespace_delays_nothing_and_is_swept() {
 fn orphans_are_waited_for_beside_what_the_engine_put_there() {
     let script = "(setsid print_signals --name daemon --exit-on 15:0 --after-ms 400 &); \
                   exec print_signals --name leader --exit-on 15:3";
-    let mut stead = Stead::script(script)
-        .options(["--grace", "90s"])
-        .place(Place::Pid1)
-        .start();
+    let mut stead = Stead::script(script).options(["--grace", "90s"]).place(Place::Pid1).start();
     for name in ["daemon", "leader"] {
         stead.wait_for_line(LIMIT, |line| line.starts_with(&format!("{name} ready")));
     }
@@ -464,9 +386,7 @@ fn orphans_are_waited_for_beside_what_the_engine_put_there() {
 #[test]
 fn the_phases_follow_one_another_as_promised() {
     let child = Stead::example("print_signals");
-    let mut stead = child
-        .options(["--drain-delay", "300ms", "--grace", "1s"])
-        .start();
+    let mut stead = child.options(["--drain-delay", "300ms", "--grace", "1s"]).start();
     stead.wait_ready();
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 137);
@@ -475,43 +395,25 @@ fn the_phases_follow_one_another_as_promised() {
         .iter()
         .map(|e| [&e["from"], &e["phase"]].map(|p| p.as_str().unwrap_or_default().to_owned()))
         .collect();
-    let expected = [
-        "starting",
-        "running",
-        "quiescing",
-        "draining",
-        "killing",
-        "finished",
-    ];
-    let pairs: Vec<_> = expected
-        .windows(2)
-        .map(|p| [p[0].to_owned(), p[1].to_owned()])
-        .collect();
+    let expected = ["starting", "running", "quiescing", "draining", "killing", "finished"];
+    let pairs: Vec<_> = expected.windows(2).map(|p| [p[0].to_owned(), p[1].to_owned()]).collect();
     assert_eq!(phases, pairs);
 }
 
 #[test]
 fn a_drain_without_delay_has_no_quiescing_and_one_that_works_no_killing() {
-    let mut stead = Stead::example("print_signals")
-        .args(["--exit-on", "15:0"])
-        .start();
+    let mut stead = Stead::example("print_signals").args(["--exit-on", "15:0"]).start();
     stead.wait_ready();
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 0);
-    let phases: Vec<_> = stead
-        .events_of("phase changed")
-        .iter()
-        .map(|e| e["phase"].clone())
-        .collect();
+    let phases: Vec<_> =
+        stead.events_of("phase changed").iter().map(|e| e["phase"].clone()).collect();
     assert_eq!(phases, ["running", "draining", "finished"]);
     let started = stead.wait_for_event("drain started", LIMIT);
     assert_eq!(started["signal"], "TERM");
     assert_eq!(started["grace_s"].as_f64(), Some(30.0));
     assert_eq!(started["drain_delay_s"].as_f64(), Some(0.0));
-    assert_eq!(
-        stead.wait_for_event("stop signal sent", LIMIT)["signal"],
-        "TERM"
-    );
+    assert_eq!(stead.wait_for_event("stop signal sent", LIMIT)["signal"], "TERM");
     assert_eq!(stead.wait_for_event("drain ended", LIMIT)["killed"], 0);
 }
 
@@ -538,11 +440,8 @@ fn a_process_that_may_not_be_killed_does_not_hold_stead_for_ever_nor_make_it_spi
         if let Ok(text) = std::fs::read_to_string(&stat) {
             // Fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms; the name has no blank.
             let fields: Vec<_> = text.split(' ').collect();
-            ticks = fields[13..15]
-                .iter()
-                .filter_map(|n| n.parse::<u64>().ok())
-                .sum::<u64>()
-                .max(ticks);
+            ticks =
+                fields[13..15].iter().filter_map(|n| n.parse::<u64>().ok()).sum::<u64>().max(ticks);
         }
         thread::sleep(Duration::from_millis(20));
         !stead.is_running()

@@ -32,27 +32,17 @@ fn measure(delays: &[u32]) -> Lost {
         let words: Vec<_> = line.split(' ').collect();
         let wrapper = if words[0] == "A" { "stead" } else { "tini" };
         let delay = words[1].parse().expect("a delay");
-        assert!(
-            ["lost", "143"].contains(&words[2]),
-            "{wrapper} did not end by TERM: {line}"
-        );
+        assert!(["lost", "143"].contains(&words[2]), "{wrapper} did not end by TERM: {line}");
         *lost.entry((wrapper, delay)).or_default() += u32::from(words[2] == "lost");
     }
-    assert_eq!(
-        text.lines().count(),
-        TRIES as usize * 2 * delays.len(),
-        "{errors}"
-    );
+    assert_eq!(text.lines().count(), TRIES as usize * 2 * delays.len(), "{errors}");
     lost
 }
 
 #[test]
 fn no_term_is_lost_from_a_millisecond_after_exec_on() {
     let lost = measure(&[1000, 2000, 5000, 10_000]);
-    let steads: Vec<_> = lost
-        .iter()
-        .filter(|((w, _), lost)| *w == "stead" && **lost > 0)
-        .collect();
+    let steads: Vec<_> = lost.iter().filter(|((w, _), lost)| *w == "stead" && **lost > 0).collect();
     assert!(steads.is_empty(), "lost, of {TRIES} each: {lost:?}");
 }
 
@@ -64,10 +54,7 @@ fn before_that_no_more_terms_are_lost_than_by_static_tini() {
         // Both counts vary by chance. The variance of their difference is at most their sum, so three
         // times its root is what chance alone passes once in a thousand runs.
         let chance = 3.0 * f64::from(stead + tini).sqrt();
-        assert!(
-            f64::from(stead) <= f64::from(tini) + chance,
-            "lost, of {TRIES} each: {lost:?}"
-        );
+        assert!(f64::from(stead) <= f64::from(tini) + chance, "lost, of {TRIES} each: {lost:?}");
     };
     let of = |wrapper| delays.map(|delay| lost[&(wrapper, delay)]);
     let (steads, tinis) = (of("stead"), of("tini"));
@@ -101,12 +88,7 @@ fn a_term_at_any_moment_of_the_spawn_ends_both_stead_and_child() {
             std::hint::spin_loop();
         }
         stead.signal(libc::SIGTERM);
-        assert_eq!(
-            stead.wait_exit(LIMIT),
-            143,
-            "TERM {} us after the start",
-            delay * 30
-        );
+        assert_eq!(stead.wait_exit(LIMIT), 143, "TERM {} us after the start", delay * 30);
         assert_eq!(stead.processes(), Vec::<i32>::new());
         assert!(!processes::is_alive(stead.pid()));
     }

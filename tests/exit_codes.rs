@@ -3,10 +3,7 @@
 use crate::harness::{LIMIT, Place, Running, Stead, sys};
 
 fn code_of(script: &str, options: &[&str]) -> i32 {
-    Stead::script(script)
-        .options(options)
-        .start()
-        .wait_exit(LIMIT)
+    Stead::script(script).options(options).start().wait_exit(LIMIT)
 }
 
 /// The signals whose default action ends a process: all but these eight, signal(7).
@@ -50,10 +47,7 @@ fn exit_codes_are_the_same_as_pid_1() {
         ("ulimit -c 0; kill -SEGV $$", 139),
     ] {
         assert_eq!(
-            Stead::script(script)
-                .place(Place::Pid1)
-                .start()
-                .wait_exit(LIMIT),
+            Stead::script(script).place(Place::Pid1).start().wait_exit(LIMIT),
             code,
             "{script}"
         );
@@ -79,9 +73,7 @@ fn the_log_tells_code_and_signal_apart() {
 #[test]
 fn a_child_that_stead_killed_is_137() {
     for place in Place::BOTH {
-        let stead = Stead::example("print_signals")
-            .options(["--grace", "300ms"])
-            .place(place);
+        let stead = Stead::example("print_signals").options(["--grace", "300ms"]).place(place);
         let mut stead = stead.start();
         stead.wait_ready();
         stead.signal(libc::SIGTERM);
@@ -92,13 +84,7 @@ fn a_child_that_stead_killed_is_137() {
 
 #[test]
 fn exit_codes_are_remapped_as_asked() {
-    let options = [
-        "--remap-exit",
-        "143:0",
-        "--remap-exit=3:4",
-        "--remap-exit",
-        "0:200",
-    ];
+    let options = ["--remap-exit", "143:0", "--remap-exit=3:4", "--remap-exit", "0:200"];
     for (script, code) in [
         ("kill -TERM $$", 0),
         ("exit 143", 0),
@@ -111,10 +97,7 @@ fn exit_codes_are_remapped_as_asked() {
     }
     for (from, to) in [(0, 255), (255, 0), (1, 1), (127, 1)] {
         let option = format!("{from}:{to}");
-        assert_eq!(
-            code_of(&format!("exit {from}"), &["--remap-exit", &option]),
-            to
-        );
+        assert_eq!(code_of(&format!("exit {from}"), &["--remap-exit", &option]), to);
     }
 }
 
@@ -167,8 +150,6 @@ fn a_clean_stop_is_judged_by_what_the_child_got_and_remapped_afterwards() {
     let rewritten = ["--rewrite", "TERM:HUP"];
     let code = clean_stop(true, &rewritten, |stead| stead.signal(libc::SIGTERM));
     assert_eq!(code, 0);
-    let code = clean_stop(false, &["--remap-exit", "0:9"], |stead| {
-        stead.signal(libc::SIGTERM)
-    });
+    let code = clean_stop(false, &["--remap-exit", "0:9"], |stead| stead.signal(libc::SIGTERM));
     assert_eq!(code, 9);
 }

@@ -35,9 +35,7 @@ fn wait_exit_of_frozen(stead: &mut Running, frozen: &mut Frozen) -> i32 {
 #[test]
 fn signals_go_through_while_every_other_thread_is_held() {
     for place in Place::BOTH {
-        let child = Stead::example("print_signals")
-            .args(["--exit-on", "15:6"])
-            .place(place);
+        let child = Stead::example("print_signals").args(["--exit-on", "15:6"]).place(place);
         let mut stead = busy(child).start();
         stead.wait_ready();
         wait_for_other_threads(&stead);
@@ -61,11 +59,7 @@ fn orphans_are_reaped_while_every_other_thread_is_held() {
     let mut frozen = Frozen::all_but_main(stead.pid());
     stead.signal(libc::SIGUSR1);
     let reaped = until(LIMIT, || processes::children_of(stead.pid()) == [child]);
-    assert!(
-        reaped,
-        "{} zombies are left",
-        processes::zombies_of(stead.pid())
-    );
+    assert!(reaped, "{} zombies are left", processes::zombies_of(stead.pid()));
     stead.signal(libc::SIGTERM);
     assert_eq!(wait_exit_of_frozen(&mut stead, &mut frozen), 0);
 }
@@ -74,9 +68,7 @@ fn orphans_are_reaped_while_every_other_thread_is_held() {
 fn the_deadline_holds_while_every_other_thread_is_held() {
     for place in Place::BOTH {
         let script = "setsid print_signals --name far & exec print_signals --name near";
-        let stead = Stead::script(script)
-            .options(["--grace", "1s"])
-            .place(place);
+        let stead = Stead::script(script).options(["--grace", "1s"]).place(place);
         let mut stead = busy(stead).start();
         for name in ["far", "near"] {
             stead.wait_for_line(LIMIT, |line| line.starts_with(&format!("{name} ready")));
@@ -84,11 +76,7 @@ fn the_deadline_holds_while_every_other_thread_is_held() {
         wait_for_other_threads(&stead);
         let mut frozen = Frozen::all_but_main(stead.pid());
         stead.signal(libc::SIGTERM);
-        assert_eq!(
-            wait_exit_of_frozen(&mut stead, &mut frozen),
-            137,
-            "{place:?}"
-        );
+        assert_eq!(wait_exit_of_frozen(&mut stead, &mut frozen), 137, "{place:?}");
         assert_eq!(stead.processes(), Vec::<i32>::new());
     }
 }
@@ -114,11 +102,7 @@ impl Load {
             })
         };
         let clients = (0..8).map(client).collect();
-        Self {
-            stop,
-            answered,
-            clients,
-        }
+        Self { stop, answered, clients }
     }
 
     fn answered(&self) -> usize {
@@ -141,24 +125,13 @@ fn signals_go_through_and_the_drain_ends_under_load_on_the_endpoints() {
     stead.wait_ready();
     let load = Load::on(stead.port());
     // Slow ones as well: connections that say nothing.
-    let silent: Vec<_> = (0..200)
-        .filter_map(|_| http::connect(stead.port()).ok())
-        .collect();
-    assert!(
-        until(LIMIT, || load.answered() > 100),
-        "no load: {} answers",
-        load.answered()
-    );
+    let silent: Vec<_> = (0..200).filter_map(|_| http::connect(stead.port()).ok()).collect();
+    assert!(until(LIMIT, || load.answered() > 100), "no load: {} answers", load.answered());
     let signal = libc::SIGRTMIN();
     (0..100).for_each(|_| stead.signal(signal));
     let start = format!("got {signal} ");
     let all = until(LIMIT, || {
-        stead
-            .stdout()
-            .iter()
-            .filter(|line| line.starts_with(&start))
-            .count()
-            == 100
+        stead.stdout().iter().filter(|line| line.starts_with(&start)).count() == 100
     });
     assert!(all, "signals were lost under load");
     stead.signal(libc::SIGTERM);
@@ -182,11 +155,7 @@ fn works_without_its_log(mut stead: Running, what: &str) {
         stead.signal(signal);
     }
     let all = until(LIMIT, || stead.stdout().len() == 301);
-    assert!(
-        all,
-        "{what}: {} of 300 signals came through",
-        stead.stdout().len() - 1
-    );
+    assert!(all, "{what}: {} of 300 signals came through", stead.stdout().len() - 1);
     assert_eq!(stead.status("/readyz"), 200, "{what}");
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 6, "{what}");
@@ -199,14 +168,8 @@ fn a_log_that_nobody_reads_stops_nothing() {
         // Full before stead starts: its very first line can go nowhere.
         let mut filler = File::from(writer.try_clone().expect("the pipe once more"));
         filler.write_all(&[b'\n'; 4096]).expect("filling a pipe");
-        let stead = Stead::example("print_signals")
-            .args(["--exit-on", "15:6"])
-            .place(place);
-        let stead = stead
-            .options(["--log-level", "debug"])
-            .listening()
-            .stderr(writer)
-            .start();
+        let stead = Stead::example("print_signals").args(["--exit-on", "15:6"]).place(place);
+        let stead = stead.options(["--log-level", "debug"]).listening().stderr(writer).start();
         works_without_its_log(stead, "nobody reads");
         drop(reader);
     }
@@ -217,14 +180,8 @@ fn a_log_whose_reader_is_gone_stops_nothing() {
     for place in Place::BOTH {
         let (reader, writer) = small_pipe();
         drop(reader);
-        let stead = Stead::example("print_signals")
-            .args(["--exit-on", "15:6"])
-            .place(place);
-        let stead = stead
-            .options(["--log-level", "debug"])
-            .listening()
-            .stderr(writer)
-            .start();
+        let stead = Stead::example("print_signals").args(["--exit-on", "15:6"]).place(place);
+        let stead = stead.options(["--log-level", "debug"]).listening().stderr(writer).start();
         works_without_its_log(stead, "the reader is gone");
     }
 }
@@ -240,24 +197,13 @@ fn a_log_that_was_stuck_goes_on_with_whole_lines_and_says_how_many_are_missing()
     for round in 0..sent {
         stead.signal(libc::SIGRTMIN() + round % 10);
     }
-    let all = until(Duration::from_secs(60), || {
-        stead.stdout().len() == 1 + sent as usize
-    });
-    assert!(
-        all,
-        "{} of {sent} signals came through",
-        stead.stdout().len() - 1
-    );
-    assert!(
-        sys::bytes_in(&full).expect("the pipe's fill") > 2048,
-        "the log was not stuck"
-    );
+    let all = until(Duration::from_secs(60), || stead.stdout().len() == 1 + sent as usize);
+    assert!(all, "{} of {sent} signals came through", stead.stdout().len() - 1);
+    assert!(sys::bytes_in(&full).expect("the pipe's fill") > 2048, "the log was not stuck");
     drop(full);
     let reading = thread::spawn(move || {
         let mut text = String::new();
-        reader
-            .read_to_string(&mut text)
-            .expect("the log to its end");
+        reader.read_to_string(&mut text).expect("the log to its end");
         text
     });
     stead.signal(libc::SIGUSR2);
@@ -277,14 +223,8 @@ fn a_log_that_was_stuck_goes_on_with_whole_lines_and_says_how_many_are_missing()
         .map(|event| event["count"].as_u64().expect("a count"))
         .sum();
     assert!(missing > 0, "20,000 events are in a pipe of 4,096 bytes");
-    let forwarded = events
-        .iter()
-        .filter(|e| e["message"] == "signal forwarded")
-        .count();
-    assert!(
-        forwarded as u64 + missing >= sent as u64,
-        "{forwarded} told, {missing} dropped"
-    );
+    let forwarded = events.iter().filter(|e| e["message"] == "signal forwarded").count();
+    assert!(forwarded as u64 + missing >= sent as u64, "{forwarded} told, {missing} dropped");
     assert_eq!(events.last().expect("a last event")["message"], "finished");
 }
 
@@ -296,10 +236,6 @@ fn a_stuck_log_does_not_slow_the_exit_down() {
     let from = std::time::Instant::now();
     let mut stead = Stead::script("exit 3").stderr(writer).start();
     assert_eq!(stead.wait_exit(LIMIT), 3);
-    assert!(
-        from.elapsed() < Duration::from_secs(3),
-        "took {:?}",
-        from.elapsed()
-    );
+    assert!(from.elapsed() < Duration::from_secs(3), "took {:?}", from.elapsed());
     drop(reader);
 }

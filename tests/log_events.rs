@@ -26,14 +26,8 @@ struct Event {
     further: &'static [(&'static str, Kind)],
 }
 
-const PHASES: Kind = OneOf(&[
-    "starting",
-    "running",
-    "quiescing",
-    "draining",
-    "killing",
-    "finished",
-]);
+const PHASES: Kind =
+    OneOf(&["starting", "running", "quiescing", "draining", "killing", "finished"]);
 const STATUSES: Kind = OneOf(&["up", "down", "unknown"]);
 
 /// The events of the README's table.
@@ -62,12 +56,7 @@ const EVENTS: [Event; 15] = [
     Event {
         message: "signal forwarded",
         levels: &["info", "debug"],
-        fields: &[
-            ("signal", Signal),
-            ("pid", Whole),
-            ("group", Bool),
-            ("from_pid", Whole),
-        ],
+        fields: &[("signal", Signal), ("pid", Whole), ("group", Bool), ("from_pid", Whole)],
         further: &[("received", Signal)],
     },
     Event {
@@ -85,11 +74,7 @@ const EVENTS: [Event; 15] = [
     Event {
         message: "drain started",
         levels: &["info"],
-        fields: &[
-            ("signal", Signal),
-            ("grace_s", Seconds),
-            ("drain_delay_s", Seconds),
-        ],
+        fields: &[("signal", Signal), ("grace_s", Seconds), ("drain_delay_s", Seconds)],
         further: &[],
     },
     Event {
@@ -122,12 +107,7 @@ const EVENTS: [Event; 15] = [
         fields: &[("pid", Whole), ("code", Whole)],
         further: &[("signal", Signal)],
     },
-    Event {
-        message: "finished",
-        levels: &["info"],
-        fields: &[("code", Whole)],
-        further: &[],
-    },
+    Event { message: "finished", levels: &["info"], fields: &[("code", Whole)], further: &[] },
     Event {
         message: "check changed",
         levels: &["info", "warn"],
@@ -201,11 +181,7 @@ fn wrong_with(line: &str) -> Option<String> {
     }
     let common = ["timestamp", "level", "message"];
     event.iter().find_map(|(name, value)| {
-        let own = known
-            .fields
-            .iter()
-            .chain(known.further)
-            .find(|(field, _)| field == name);
+        let own = known.fields.iter().chain(known.further).find(|(field, _)| field == name);
         match own {
             Some((_, kind)) => {
                 (!kind.holds(value)).then(|| format!("has a {name} that is no {kind:?}"))
@@ -231,10 +207,7 @@ fn checked(stead: &Running) -> Vec<Value> {
 
 /// The messages of a run, each once.
 fn messages(events: &[Value]) -> Vec<&str> {
-    let mut messages: Vec<_> = events
-        .iter()
-        .filter_map(|e| e["message"].as_str())
-        .collect();
+    let mut messages: Vec<_> = events.iter().filter_map(|e| e["message"].as_str()).collect();
     messages.sort_unstable();
     messages.dedup();
     messages
@@ -246,22 +219,8 @@ fn eventful(place: Place) -> Running {
                   setsid print_signals --name stubborn >/dev/null & sleep 0.3; \
                   exec print_signals --exit-on 15:3";
     let mut stead = Stead::script(script)
-        .options([
-            "--drain-delay",
-            "200ms",
-            "--grace",
-            "1500ms",
-            "--log-level",
-            "debug",
-        ])
-        .options([
-            "--rewrite",
-            "USR1:USR2",
-            "--rewrite",
-            "URG:0",
-            "--app-port",
-            "1",
-        ])
+        .options(["--drain-delay", "200ms", "--grace", "1500ms", "--log-level", "debug"])
+        .options(["--rewrite", "USR1:USR2", "--rewrite", "URG:0", "--app-port", "1"])
         .env("SERVICE_NAME", "api")
         .env("INSTANCE_ID", "api-1")
         .env("NODE_ENV", "production")
@@ -271,13 +230,8 @@ fn eventful(place: Place) -> Running {
         .place(place)
         .start();
     stead.wait_ready();
-    for signal in [
-        libc::SIGHUP,
-        libc::SIGUSR1,
-        libc::SIGURG,
-        libc::SIGWINCH,
-        libc::SIGRTMIN() + 1,
-    ] {
+    for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGURG, libc::SIGWINCH, libc::SIGRTMIN() + 1]
+    {
         stead.signal(signal);
     }
     stead.wait_for_event("check changed", LIMIT);
@@ -293,15 +247,8 @@ fn every_line_is_an_event_of_the_table_with_exactly_its_fields() {
         let events = checked(&stead);
         let told = messages(&events);
         // All but the one that takes a stuck reader, which has its own test.
-        for known in EVENTS
-            .iter()
-            .filter(|known| known.message != "events dropped")
-        {
-            assert!(
-                told.contains(&known.message),
-                "no `{}`, {place:?}",
-                known.message
-            );
+        for known in EVENTS.iter().filter(|known| known.message != "events dropped") {
+            assert!(told.contains(&known.message), "no `{}`, {place:?}", known.message);
         }
         for event in &events {
             for (label, value) in LABELS.iter().zip(["api", "api-1", "production", "1.2.3"]) {
@@ -316,10 +263,7 @@ fn the_log_begins_and_ends_as_promised() {
     for place in Place::BOTH {
         let stead = eventful(place);
         let events = checked(&stead);
-        let starting = events
-            .iter()
-            .find(|e| e["message"] == "starting")
-            .expect("the start");
+        let starting = events.iter().find(|e| e["message"] == "starting").expect("the start");
         assert_eq!(starting["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(starting["pid"], stead.pid_inside());
         assert_eq!(starting["pid1"], place == Place::Pid1);
@@ -339,15 +283,8 @@ fn the_fields_come_in_the_promised_order() {
         // The keys as they are written: the parsed form may have them in another order.
         let mut at = 0;
         let event: Map<String, Value> = serde_json::from_str(&line).expect("an event");
-        let known = EVENTS
-            .iter()
-            .find(|known| event["message"] == known.message)
-            .expect("known");
-        let own = known
-            .fields
-            .iter()
-            .chain(known.further)
-            .map(|(name, _)| *name);
+        let known = EVENTS.iter().find(|known| event["message"] == known.message).expect("known");
+        let own = known.fields.iter().chain(known.further).map(|(name, _)| *name);
         let own: Vec<_> = own.filter(|name| event.contains_key(*name)).collect();
         let place_of = |name: &str| line.find(&format!("\"{name}\":")).expect("the field");
         for name in ["timestamp", "level", "message"] {
@@ -403,9 +340,7 @@ fn nothing_of_stead_s_is_ever_on_stdout() {
 #[test]
 fn the_child_s_own_streams_are_untouched() {
     let script = "printf 'no newline'; printf 'to stderr\\n' >&2; printf '\\nlast'; readlink /proc/self/fd/1";
-    let mut stead = Stead::script(script)
-        .options(["--log-level", "off"])
-        .start();
+    let mut stead = Stead::script(script).options(["--log-level", "off"]).start();
     assert_eq!(stead.wait_exit(LIMIT), 0);
     let lines = stead.stdout();
     assert_eq!(lines[0], "no newline");
@@ -418,14 +353,7 @@ fn the_level_holds_back_what_is_below_it() {
     let levels = ["off", "error", "warn", "info", "debug"];
     let mut counts = Vec::new();
     for level in levels {
-        let options = [
-            "--log-level",
-            level,
-            "--grace",
-            "300ms",
-            "--rewrite",
-            "URG:0",
-        ];
+        let options = ["--log-level", level, "--grace", "300ms", "--rewrite", "URG:0"];
         let mut stead = Stead::example("print_signals").options(options).start();
         stead.wait_ready();
         stead.signal(libc::SIGURG);
@@ -436,10 +364,7 @@ fn the_level_holds_back_what_is_below_it() {
         let events = checked(&stead);
         let rank = |name: &Value| levels.iter().position(|known| name == known);
         let limit = levels.iter().position(|known| *known == level);
-        assert!(
-            events.iter().all(|event| rank(&event["level"]) <= limit),
-            "level {level}"
-        );
+        assert!(events.iter().all(|event| rank(&event["level"]) <= limit), "level {level}");
         counts.push(events.len());
     }
     assert_eq!(counts[0], 0, "{counts:?}");
@@ -449,18 +374,14 @@ fn the_level_holds_back_what_is_below_it() {
 #[test]
 fn the_app_s_own_log_level_is_taken_where_it_is_understood() {
     for (name, expected) in [("debug", true), ("verbose", false), ("WARN", false)] {
-        let stead = Stead::example("print_signals")
-            .env("LOG_LEVEL", name)
-            .start();
+        let stead = Stead::example("print_signals").env("LOG_LEVEL", name).start();
         stead.wait_ready();
         stead.signal(libc::SIGWINCH);
         stead.wait_for_line(LIMIT, |line| line.starts_with("got 28 "));
         stead.signal(libc::SIGTERM);
         stead.wait_for_line(LIMIT, |line| line.starts_with("got 15 "));
         let quiet = name == "WARN";
-        let begun = until(LIMIT, || {
-            quiet || !stead.events_of("stop signal sent").is_empty()
-        });
+        let begun = until(LIMIT, || quiet || !stead.events_of("stop signal sent").is_empty());
         assert!(begun, "LOG_LEVEL={name} hides the drain");
         let debug = stead.events().iter().any(|event| event["level"] == "debug");
         assert_eq!(debug, expected, "LOG_LEVEL={name}");
@@ -474,10 +395,7 @@ fn the_text_format_can_be_asked_for() {
     assert_eq!(stead.wait_exit(LIMIT), 4);
     let lines = stead.stderr();
     let last = lines.last().expect("a line");
-    assert!(
-        last.contains("finished") && last.contains("code=4"),
-        "{last}"
-    );
+    assert!(last.contains("finished") && last.contains("code=4"), "{last}");
     // No terminal, no colours.
     assert!(lines.iter().all(|line| !line.contains('\x1b')), "{lines:?}");
 }

@@ -5,6 +5,11 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking, and says where"
 )]
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "what holds for stead's own processes and clocks does not hold for its tests"
+)]
 
 mod drain;
 mod early_signals;

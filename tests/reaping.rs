@@ -30,11 +30,7 @@ fn slowest_answer_while_they_end(stead: &Running) -> Duration {
             processes::children_of(stead.pid()) == [child]
         });
         over.store(true, Ordering::Relaxed);
-        assert!(
-            reaped,
-            "{} children are left",
-            processes::children_of(stead.pid()).len()
-        );
+        assert!(reaped, "{} children are left", processes::children_of(stead.pid()).len());
         asking.join().expect("the client")
     })
 }
@@ -42,17 +38,11 @@ fn slowest_answer_while_they_end(stead: &Running) -> Duration {
 #[test]
 fn ten_thousand_orphans_that_end_together_leave_no_zombie_and_delay_no_probe() {
     for place in Place::BOTH {
-        let stead = Stead::example("orphans")
-            .args(["10000"])
-            .place(place)
-            .listening();
+        let stead = Stead::example("orphans").args(["10000"]).place(place).listening();
         let mut stead = stead.start();
         stead.wait_for_line(Duration::from_secs(60), |line| line == "ready 10000");
         let slowest = slowest_answer_while_they_end(&stead);
-        assert!(
-            slowest < Duration::from_millis(50),
-            "an answer took {slowest:?}, {place:?}"
-        );
+        assert!(slowest < Duration::from_millis(50), "an answer took {slowest:?}, {place:?}");
         stead.signal(libc::SIGTERM);
         assert_eq!(stead.wait_exit(LIMIT), 0);
     }
@@ -67,11 +57,7 @@ fn zombies_never_pile_up() {
         let stead = Stead::script(script).place(place).start();
         stead.wait_ready();
         let none = until(LIMIT, || processes::zombies_of(stead.pid()) == 0);
-        assert!(
-            none,
-            "{} zombies are left",
-            processes::zombies_of(stead.pid())
-        );
+        assert!(none, "{} zombies are left", processes::zombies_of(stead.pid()));
         assert_eq!(processes::children_of(stead.pid()), [stead.child_pid()]);
     }
 }

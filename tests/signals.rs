@@ -5,24 +5,14 @@ use crate::harness::{LIMIT, Place, Running, Stead, processes, sys, until};
 /// Every signal that stead can forward and that starts no drain: all but KILL, STOP, the C library's
 /// own, CHLD, TERM and INT.
 fn forwarded() -> impl Iterator<Item = i32> {
-    let apart = [
-        libc::SIGKILL,
-        libc::SIGSTOP,
-        libc::SIGCHLD,
-        libc::SIGTERM,
-        libc::SIGINT,
-    ];
+    let apart = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGTERM, libc::SIGINT];
     (1..=64).filter(move |n| !apart.contains(n) && !(32..libc::SIGRTMIN()).contains(n))
 }
 
 /// How often the program of this name (`""` where it has none) has got a signal.
 fn times_got(stead: &Running, name: &str, signal: i32) -> usize {
     let start = format!("{name}got {signal} ");
-    stead
-        .stdout()
-        .iter()
-        .filter(|line| line.starts_with(&start))
-        .count()
+    stead.stdout().iter().filter(|line| line.starts_with(&start)).count()
 }
 
 fn wait_until_got(stead: &Running, name: &str, signal: i32) {
@@ -64,10 +54,7 @@ fn every_signal_reaches_the_child_exactly_once() {
 fn every_signal_reaches_the_childs_whole_group_when_asked() {
     for place in Place::BOTH {
         let script = "print_signals --name kid & exec print_signals --name lead";
-        let stead = Stead::script(script)
-            .options(["--signal-group"])
-            .place(place)
-            .start();
+        let stead = Stead::script(script).options(["--signal-group"]).place(place).start();
         for name in ["kid", "lead"] {
             stead.wait_for_line(LIMIT, |line| line.starts_with(&format!("{name} ready")));
         }
@@ -92,9 +79,7 @@ fn int_and_term_reach_the_child_in_group_mode_and_alone() {
     for options in [&["--signal-group"][..], &[]] {
         for signal in [libc::SIGINT, libc::SIGTERM] {
             let exit = format!("{signal}:3");
-            let stead = Stead::example("print_signals")
-                .args(["--exit-on", &exit])
-                .options(options);
+            let stead = Stead::example("print_signals").args(["--exit-on", &exit]).options(options);
             let mut stead = stead.start();
             stead.wait_ready();
             stead.signal(signal);
@@ -115,10 +100,7 @@ fn all_signals_sent_at_once_all_arrive() {
         }
         stead.signal(libc::SIGTERM);
         wait_until_got(&stead, "", libc::SIGTERM);
-        assert!(
-            forwarded().all(|signal| times_got(&stead, "", signal) == 1),
-            "{place:?}"
-        );
+        assert!(forwarded().all(|signal| times_got(&stead, "", signal) == 1), "{place:?}");
     }
 }
 
@@ -140,25 +122,16 @@ fn real_time_signals_keep_their_count() {
 
 #[test]
 fn a_burst_of_signals_loses_no_other_signal() {
-    let mut stead = Stead::example("print_signals")
-        .args(["--exit-on", "15:4"])
-        .start();
+    let mut stead = Stead::example("print_signals").args(["--exit-on", "15:4"]).start();
     stead.wait_ready();
     for round in 0..20_000 {
-        stead.signal(if round % 2 == 0 {
-            libc::SIGUSR1
-        } else {
-            libc::SIGUSR2
-        });
+        stead.signal(if round % 2 == 0 { libc::SIGUSR1 } else { libc::SIGUSR2 });
     }
     stead.signal(libc::SIGHUP);
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 4);
     for signal in [libc::SIGUSR1, libc::SIGUSR2, libc::SIGHUP] {
-        assert!(
-            times_got(&stead, "", signal) > 0,
-            "signal {signal} never arrived"
-        );
+        assert!(times_got(&stead, "", signal) > 0, "signal {signal} never arrived");
     }
 }
 
@@ -171,17 +144,10 @@ fn a_stop_and_then_a_continue_leave_the_child_running() {
             stead.signal(signal);
             let stopped = until(LIMIT, || processes::state(child) == Some('T'));
             assert!(stopped, "signal {signal} did not stop the child, {place:?}");
-            assert_ne!(
-                processes::state(stead.pid()),
-                Some('T'),
-                "stead has stopped, {place:?}"
-            );
+            assert_ne!(processes::state(stead.pid()), Some('T'), "stead has stopped, {place:?}");
             stead.signal(libc::SIGCONT);
             let goes_on = until(LIMIT, || processes::state(child) == Some('S'));
-            assert!(
-                goes_on,
-                "CONT after signal {signal} did not wake the child, {place:?}"
-            );
+            assert!(goes_on, "CONT after signal {signal} did not wake the child, {place:?}");
         }
     }
 }
@@ -215,23 +181,14 @@ fn window_size_and_continue_are_forwarded_without_a_line_in_the_log() {
     }
     stead.signal(libc::SIGHUP);
     stead.wait_for_event("signal forwarded", LIMIT);
-    let logged: Vec<_> = stead
-        .events_of("signal forwarded")
-        .iter()
-        .map(|event| event["signal"].clone())
-        .collect();
+    let logged: Vec<_> =
+        stead.events_of("signal forwarded").iter().map(|event| event["signal"].clone()).collect();
     assert_eq!(logged, ["HUP"]);
 }
 
 #[test]
 fn rewriting_changes_what_the_child_gets_and_the_log_names_both() {
-    let options = [
-        "--rewrite",
-        "HUP:USR2",
-        "--rewrite",
-        "SIGWINCH:RTMIN+2",
-        "--rewrite=12:1",
-    ];
+    let options = ["--rewrite", "HUP:USR2", "--rewrite", "SIGWINCH:RTMIN+2", "--rewrite=12:1"];
     let stead = Stead::example("print_signals").options(options).start();
     stead.wait_ready();
     let pairs = [
@@ -250,30 +207,16 @@ fn rewriting_changes_what_the_child_gets_and_the_log_names_both() {
 
 #[test]
 fn a_signal_rewritten_to_nothing_never_came() {
-    let options = [
-        "--rewrite",
-        "HUP:0",
-        "--rewrite",
-        "TERM:0",
-        "--log-level",
-        "debug",
-    ];
+    let options = ["--rewrite", "HUP:0", "--rewrite", "TERM:0", "--log-level", "debug"];
     let stead = Stead::example("print_signals").options(options).start();
     stead.wait_ready();
     for (signal, name) in [(libc::SIGHUP, "HUP"), (libc::SIGTERM, "TERM")] {
         stead.signal(signal);
-        stead.wait_for(name, LIMIT, |e| {
-            e["message"] == "signal dropped" && e["signal"] == name
-        });
+        stead.wait_for(name, LIMIT, |e| e["message"] == "signal dropped" && e["signal"] == name);
     }
     stead.signal(libc::SIGUSR1);
     wait_until_got(&stead, "", libc::SIGUSR1);
-    assert_eq!(
-        stead.stdout().len(),
-        2,
-        "more than `ready` and USR1: {:?}",
-        stead.stdout()
-    );
+    assert_eq!(stead.stdout().len(), 2, "more than `ready` and USR1: {:?}", stead.stdout());
     assert_eq!(stead.events_of("drain started").len(), 0);
 }
 
@@ -309,12 +252,7 @@ fn the_stop_signal_is_what_the_child_gets_for_term_and_it_drains_by_itself() {
         stead.signal(sent);
         assert_eq!(stead.wait_exit(LIMIT), 6);
         assert_eq!(stead.events_of("drain started").len(), 1, "sent {sent}");
-        assert_eq!(
-            stead.stdout().len(),
-            2,
-            "more than `ready` and QUIT: {:?}",
-            stead.stdout()
-        );
+        assert_eq!(stead.stdout().len(), 2, "more than `ready` and QUIT: {:?}", stead.stdout());
     }
 }
 

@@ -24,19 +24,13 @@ fn comparable(lines: Vec<String>) -> Vec<String> {
         "variable \"STEADS_TEST_RUN\"",
         "variable \"STEAD_LISTEN\"",
     ];
-    lines
-        .into_iter()
-        .filter(|line| !differs.iter().any(|start| line.starts_with(start)))
-        .collect()
+    lines.into_iter().filter(|line| !differs.iter().any(|start| line.starts_with(start))).collect()
 }
 
 /// The report started by stead as the harness prepares it, and the same started without stead.
 fn under_stead_and_without(prepare: impl Fn(Stead) -> Stead) -> [Vec<String>; 2] {
     let without = Stead::invoked([""; 0]).program(example("report"));
-    [
-        report_of(prepare(Stead::example("report"))),
-        report_of(prepare(without)),
-    ]
+    [report_of(prepare(Stead::example("report"))), report_of(prepare(without))]
 }
 
 fn is_handed_on(what: &str, prepare: impl Fn(Stead) -> Stead) {
@@ -58,12 +52,7 @@ fn the_child_inherits_stead_s_signal_mask() {
     let sets = [
         vec![libc::SIGTERM, libc::SIGINT],
         vec![libc::SIGCHLD, libc::SIGPIPE],
-        vec![
-            libc::SIGSEGV,
-            libc::SIGTSTP,
-            libc::SIGTTOU,
-            libc::SIGRTMIN() + 1,
-        ],
+        vec![libc::SIGSEGV, libc::SIGTSTP, libc::SIGTTOU, libc::SIGRTMIN() + 1],
         vec![libc::SIGUSR1],
     ];
     for blocked in sets {
@@ -84,10 +73,7 @@ fn the_child_inherits_every_ignored_signal() {
         assert_eq!(under, without, "signal {signal} is not ignored as it was");
     }
     let [under, _] = under_stead_and_without(|s| s.before_exec(|| sys::ignore(libc::SIGPIPE)));
-    assert!(
-        under.contains(&"SigIgn: 0000000000001000".to_owned()),
-        "{under:?}"
-    );
+    assert!(under.contains(&"SigIgn: 0000000000001000".to_owned()), "{under:?}");
 }
 
 #[test]
@@ -125,25 +111,14 @@ fn the_child_leads_a_group_of_its_own_in_stead_s_session() {
     let mut stead = Stead::example("report").start();
     assert_eq!(stead.wait_exit(LIMIT), 0);
     let lines = stead.stdout();
-    assert!(
-        lines.contains(&"leads its group true".to_owned()),
-        "{lines:?}"
-    );
-    assert!(
-        lines.contains(&"leads its session false".to_owned()),
-        "{lines:?}"
-    );
+    assert!(lines.contains(&"leads its group true".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"leads its session false".to_owned()), "{lines:?}");
 }
 
 /// The descriptors of a process that lead to this file.
 fn descriptors_to(pid: i32, file: &Path) -> usize {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    entries
-        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == file))
-        .count()
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == file)).count()
 }
 
 #[test]
@@ -151,28 +126,20 @@ fn inherited_descriptors_reach_the_child_and_are_closed_in_stead() {
     let scratch = Scratch::new();
     let file = scratch.file("open", "", 0o600);
     let open = format!("exec 5>'{0}' 9>'{0}'; exec \"$@\"", file.display());
-    let stead = Stead::example("print_signals")
-        .under(["sh", "-c", &open, "sh"])
-        .listening();
+    let stead = Stead::example("print_signals").under(["sh", "-c", &open, "sh"]).listening();
     let stead = stead.start();
     stead.wait_ready();
     assert_eq!(descriptors_to(stead.child_pid(), &file), 2);
-    assert!(
-        until(LIMIT, || descriptors_to(stead.pid(), &file) == 0),
-        "stead holds it open"
-    );
+    assert!(until(LIMIT, || descriptors_to(stead.pid(), &file) == 0), "stead holds it open");
     assert_eq!(stead.status("/livez"), 200);
-    is_handed_on("descriptors", |stead| {
-        stead.under(["sh", "-c", &open, "sh"]).listening()
-    });
+    is_handed_on("descriptors", |stead| stead.under(["sh", "-c", &open, "sh"]).listening());
 }
 
 #[test]
 fn a_listen_pid_that_named_stead_names_the_child() {
     let own = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\"";
-    let mut stead = Stead::script("echo $$ $LISTEN_PID $LISTEN_FDS")
-        .under(["sh", "-c", own, "sh"])
-        .start();
+    let mut stead =
+        Stead::script("echo $$ $LISTEN_PID $LISTEN_FDS").under(["sh", "-c", own, "sh"]).start();
     assert_eq!(stead.wait_exit(LIMIT), 0);
     let line = stead.stdout().concat();
     let words: Vec<_> = line.split(' ').collect();
@@ -182,9 +149,7 @@ fn a_listen_pid_that_named_stead_names_the_child() {
 
 #[test]
 fn a_listen_pid_that_named_another_stays() {
-    is_handed_on("LISTEN_PID", |s| {
-        s.env("LISTEN_PID", "999999").env("LISTEN_FDS", "2")
-    });
+    is_handed_on("LISTEN_PID", |s| s.env("LISTEN_PID", "999999").env("LISTEN_FDS", "2"));
 }
 
 #[test]
@@ -227,23 +192,16 @@ fn arguments_that_are_not_utf_8_reach_the_child() {
         .start();
     assert_eq!(stead.wait_exit(LIMIT), 0);
     let lines = stead.stdout();
-    let arguments: Vec<_> = lines
-        .iter()
-        .filter_map(|l| l.strip_prefix("argument "))
-        .skip(1)
-        .collect();
-    assert_eq!(
-        arguments,
-        ["\"\\xFF arg \\x80\"", "\"-x\"", "\"--\"", "\"\""]
-    );
+    let arguments: Vec<_> =
+        lines.iter().filter_map(|l| l.strip_prefix("argument ")).skip(1).collect();
+    assert_eq!(arguments, ["\"\\xFF arg \\x80\"", "\"-x\"", "\"--\"", "\"\""]);
 }
 
 #[test]
 fn options_end_at_the_command_with_and_without_the_dashes() {
-    for args in [
-        &["run", "sh", "-c", "exit 6"][..],
-        &["run", "--grace", "3s", "sh", "-c", "exit 6"],
-    ] {
+    for args in
+        [&["run", "sh", "-c", "exit 6"][..], &["run", "--grace", "3s", "sh", "-c", "exit 6"]]
+    {
         assert_eq!(Stead::invoked(args).start().wait_exit(LIMIT), 6, "{args:?}");
     }
 }
@@ -254,21 +212,12 @@ fn nothing_of_the_start_directory_is_held() {
     let there = scratch.path().join("mounted");
     std::fs::create_dir(&there).unwrap();
     let run = |program: &str, args: &[&OsStr]| {
-        let output = Command::new(program)
-            .args(args)
-            .output()
-            .expect("mount is installed");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = Command::new(program).args(args).output().expect("mount is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     let tmpfs = ["-t", "tmpfs", "none"].map(OsStr::new);
     run("mount", &[&tmpfs[..], &[there.as_os_str()]].concat());
-    let mut stead = Stead::script("pwd; cd /; echo ready; exec sleep 1000")
-        .cwd(&there)
-        .start();
+    let mut stead = Stead::script("pwd; cd /; echo ready; exec sleep 1000").cwd(&there).start();
     stead.wait_ready();
     assert_eq!(stead.stdout()[0], there.to_string_lossy());
     run("umount", &[there.as_os_str()]);
@@ -278,14 +227,9 @@ fn nothing_of_the_start_directory_is_held() {
 
 #[test]
 fn arguments_are_in_no_line_of_the_log() {
-    let mut stead = Stead::script("exit 3 # hunter2")
-        .options(["--log-level", "debug"])
-        .start();
+    let mut stead = Stead::script("exit 3 # hunter2").options(["--log-level", "debug"]).start();
     assert_eq!(stead.wait_exit(LIMIT), 3);
-    assert_eq!(
-        stead.wait_for_event("child started", LIMIT)["command"],
-        "/bin/sh"
-    );
+    assert_eq!(stead.wait_for_event("child started", LIMIT)["command"], "/bin/sh");
     let mut unable = Stead::run(["/not/there", "hunter2"]).start();
     assert_eq!(unable.wait_exit(LIMIT), 127);
     for line in stead.stderr().iter().chain(&unable.stderr()) {
@@ -321,11 +265,7 @@ fn refused(start: Stead) -> (i32, String) {
 
 /// The lines of stderr that are no events.
 fn plain_lines(stead: &Running) -> Vec<String> {
-    stead
-        .stderr()
-        .into_iter()
-        .filter(|line| !line.starts_with('{'))
-        .collect()
+    stead.stderr().into_iter().filter(|line| !line.starts_with('{')).collect()
 }
 
 #[test]
@@ -333,10 +273,7 @@ fn a_command_that_is_not_there_is_127() {
     for name in ["no-such-command", "/not/there", "./not-there"] {
         let (code, line) = refused(Stead::run([name, "arg"]));
         assert_eq!(code, 127, "{line}");
-        assert!(
-            line.starts_with(&format!("stead: cannot run {name}: ")),
-            "{line}"
-        );
+        assert!(line.starts_with(&format!("stead: cannot run {name}: ")), "{line}");
     }
 }
 
@@ -345,18 +282,14 @@ fn a_command_that_cannot_be_executed_is_126() {
     let scratch = Scratch::new();
     let plain = scratch.file("plain", "#!/bin/sh\n", 0o644);
     // A 64-bit ELF header of a RISC-V program (machine 243, elf(5)), which this machine cannot run.
-    let mut elf = vec![
-        0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 243, 0, 1, 0, 0, 0,
-    ];
+    let mut elf =
+        vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 243, 0, 1, 0, 0, 0];
     elf.resize(256, 0);
     let foreign = scratch.file("foreign", elf, 0o755);
     for path in [plain.as_path(), foreign.as_path(), scratch.path()] {
         let (code, line) = refused(Stead::run([path]));
         assert_eq!(code, 126, "{line}");
-        assert!(
-            line.starts_with(&format!("stead: cannot run {}: ", path.display())),
-            "{line}"
-        );
+        assert!(line.starts_with(&format!("stead: cannot run {}: ", path.display())), "{line}");
     }
 }
 
@@ -381,9 +314,7 @@ fn the_search_path_is_searched_as_a_shell_does() {
     let (cannot, can) = (cannot.display(), can.display());
 
     // What cannot be executed is passed over where a later one can: execvp(3).
-    let mut later = Stead::run(["app"])
-        .env("PATH", format!("/not/there:{cannot}:{can}"))
-        .start();
+    let mut later = Stead::run(["app"]).env("PATH", format!("/not/there:{cannot}:{can}")).start();
     assert_eq!(later.wait_exit(LIMIT), 0);
     assert_eq!(later.stdout(), ["right"]);
     let (code, _) = refused(Stead::run(["app"]).env("PATH", cannot.to_string()));
@@ -391,10 +322,7 @@ fn the_search_path_is_searched_as_a_shell_does() {
 
     // An empty entry is the current directory, wherever it stands.
     for path in [":/usr/bin", "/usr/bin:", "/usr/bin::/bin", ""] {
-        let mut here = Stead::run(["app"])
-            .env("PATH", path)
-            .cwd(can.to_string())
-            .start();
+        let mut here = Stead::run(["app"]).env("PATH", path).cwd(can.to_string()).start();
         assert_eq!(here.wait_exit(LIMIT), 0, "PATH={path}");
         assert_eq!(here.stdout(), ["right"], "PATH={path}");
     }
@@ -402,27 +330,18 @@ fn the_search_path_is_searched_as_a_shell_does() {
 
 #[test]
 fn without_a_path_the_usual_directories_are_searched() {
-    let mut stead = Stead::run(["sh", "-c", "exit 5"])
-        .without_env("PATH")
-        .start();
+    let mut stead = Stead::run(["sh", "-c", "exit 5"]).without_env("PATH").start();
     assert_eq!(stead.wait_exit(LIMIT), 5);
 }
 
 #[test]
 fn a_missing_command_tells_of_the_entrypoint() {
-    for args in [
-        &["run"][..],
-        &["run", "--"],
-        &["run", "--grace", "5s", "--"],
-    ] {
+    for args in [&["run"][..], &["run", "--"], &["run", "--grace", "5s", "--"]] {
         let output = stead(args).output().expect("stead runs");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(64), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(
-            text.contains("ENTRYPOINT") && text.contains("CMD"),
-            "{text}"
-        );
+        assert!(text.contains("ENTRYPOINT") && text.contains("CMD"), "{text}");
     }
 }
 
@@ -440,14 +359,9 @@ fn a_taken_port_is_an_error_before_the_child_starts() {
 fn stead_works_with_nothing_but_its_arguments() {
     // No environment at all and no standard stream: as little as a container can give.
     let mut command = Command::new(crate::harness::binary());
-    command
-        .args(["run", "--", "/bin/sh", "-c", "exit 8"])
-        .env_clear();
+    command.args(["run", "--", "/bin/sh", "-c", "exit 8"]).env_clear();
     command.env("STEAD_LISTEN", "off");
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     sys::before_exec(&mut command, || (0..3).try_for_each(sys::close));
     let mut child = command.spawn().expect("stead starts");
     let mut status = None;

@@ -29,10 +29,7 @@ fn wait_ready(terminal: &Terminal) -> i32 {
 /// stead run of the signal printer on a terminal of its own.
 fn start(args: &[&str]) -> (Terminal, Running, i32) {
     let terminal = Terminal::open();
-    let stead = Stead::example("print_signals")
-        .args(args)
-        .on_terminal(&terminal)
-        .start();
+    let stead = Stead::example("print_signals").args(args).on_terminal(&terminal).start();
     let child = wait_ready(&terminal);
     (terminal, stead, child)
 }
@@ -51,11 +48,7 @@ fn the_child_is_the_foreground_group() {
 #[test]
 fn keys_reach_the_child_once_and_start_no_drain() {
     let (terminal, mut stead, _) = start(&["--exit-on", "15:4"]);
-    for (key, signal) in [
-        (CTRL_C, "got 2 "),
-        (CTRL_BACKSLASH, "got 3 "),
-        (CTRL_Z, "got 20 "),
-    ] {
+    for (key, signal) in [(CTRL_C, "got 2 "), (CTRL_BACKSLASH, "got 3 "), (CTRL_Z, "got 20 ")] {
         terminal.type_text(key);
         terminal.wait_for(signal, LIMIT);
     }
@@ -65,11 +58,7 @@ fn keys_reach_the_child_once_and_start_no_drain() {
     for signal in ["got 2 ", "got 3 ", "got 20 "] {
         assert_eq!(times(&terminal, signal), 1, "{}", terminal.seen());
     }
-    assert!(
-        !terminal.seen().contains("drain started"),
-        "{}",
-        terminal.seen()
-    );
+    assert!(!terminal.seen().contains("drain started"), "{}", terminal.seen());
     assert!(stead.is_running());
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 4);
@@ -83,11 +72,7 @@ fn ctrl_c_that_ends_the_child_ends_stead_with_130() {
     wait_ready(&terminal);
     terminal.type_text(CTRL_C);
     assert_eq!(stead.wait_exit(LIMIT), 130);
-    assert!(
-        !terminal.seen().contains("drain started"),
-        "{}",
-        terminal.seen()
-    );
+    assert!(!terminal.seen().contains("drain started"), "{}", terminal.seen());
 }
 
 #[test]
@@ -106,31 +91,20 @@ fn the_log_on_a_terminal_is_text() {
     terminal.wait_for("finished", LIMIT);
     assert!(!terminal.seen().contains("{\""), "{}", terminal.seen());
     let seen = without_colours(&terminal.seen());
-    let line = seen
-        .lines()
-        .find(|line| line.contains("child started"))
-        .expect("the event");
+    let line = seen.lines().find(|line| line.contains("child started")).expect("the event");
     let words: Vec<_> = line.split_whitespace().collect();
     let digits = |c: char| c.is_ascii_digit();
-    assert!(
-        words[0].split(':').count() == 3 && words[0].starts_with(digits),
-        "{line}"
-    );
+    assert!(words[0].split(':').count() == 3 && words[0].starts_with(digits), "{line}");
     assert!(words[1].eq_ignore_ascii_case("info"), "{line}");
     assert!(words.iter().any(|word| word.starts_with("pid=")), "{line}");
-    assert!(
-        words.iter().any(|word| word.starts_with("command=")),
-        "{line}"
-    );
+    assert!(words.iter().any(|word| word.starts_with("command=")), "{line}");
 }
 
 /// The text without escape sequences of the form `ESC [ ... m`.
 fn without_colours(text: &str) -> String {
     let mut parts = text.split("\x1b[");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        text + part.split_once('m').map_or(part, |(_, rest)| rest)
-    })
+    parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 #[test]
@@ -160,18 +134,14 @@ fn the_child_sees_the_terminal_as_its_own() {
 fn background_writers_being_stopped_does_not_stop_steads_log() {
     let terminal = Terminal::open();
     sys::stop_background_writers(terminal.programs()).expect("TOSTOP");
-    let mut stead = Stead::example("print_signals")
-        .args(["--exit-on", "15:4"])
-        .on_terminal(&terminal)
-        .start();
+    let mut stead =
+        Stead::example("print_signals").args(["--exit-on", "15:4"]).on_terminal(&terminal).start();
     wait_ready(&terminal);
     for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2] {
         stead.signal(signal);
         terminal.wait_for(&format!("got {signal} "), LIMIT);
     }
-    let logged = until(LIMIT, || {
-        without_colours(&terminal.seen()).contains("signal=USR2")
-    });
+    let logged = until(LIMIT, || without_colours(&terminal.seen()).contains("signal=USR2"));
     assert!(logged, "{}", terminal.seen());
     assert_ne!(processes::state(stead.pid()), Some('T'));
     stead.signal(libc::SIGTERM);
@@ -183,14 +153,9 @@ fn the_foreground_and_the_modes_are_given_back_to_a_plain_script() {
     for command in ["true", "print_signals --exit-on 2:0"] {
         let terminal = Terminal::open();
         let before = sys::modes(terminal.programs()).expect("the modes");
-        let script = format!(
-            "{} run -- {command}; echo after; exec cat",
-            binary().display()
-        );
-        let mut shell = Stead::invoked(["-c", &script])
-            .program("/bin/sh")
-            .on_terminal(&terminal)
-            .start();
+        let script = format!("{} run -- {command}; echo after; exec cat", binary().display());
+        let mut shell =
+            Stead::invoked(["-c", &script]).program("/bin/sh").on_terminal(&terminal).start();
         if command != "true" {
             wait_ready(&terminal);
             terminal.type_text(CTRL_C);
@@ -200,11 +165,7 @@ fn the_foreground_and_the_modes_are_given_back_to_a_plain_script() {
         assert_eq!(sys::modes(terminal.programs()).expect("the modes"), before);
         // Without the foreground this read would stop cat, or fail.
         terminal.type_text("hello\n");
-        assert!(
-            until(LIMIT, || times(&terminal, "hello") == 2),
-            "{}",
-            terminal.seen()
-        );
+        assert!(until(LIMIT, || times(&terminal, "hello") == 2), "{}", terminal.seen());
         terminal.type_text(CTRL_D);
         assert_eq!(shell.wait_exit(LIMIT), 0);
     }
@@ -219,18 +180,11 @@ fn stead_in_the_background_does_not_take_the_foreground() {
         binary().display(),
         example("print_signals").display()
     );
-    let shell = Stead::invoked(["-c", &script])
-        .program("bash")
-        .on_terminal(&terminal)
-        .start();
+    let shell = Stead::invoked(["-c", &script]).program("bash").on_terminal(&terminal).start();
     wait_ready(&terminal);
     assert_eq!(terminal.foreground(), shell.pid());
     terminal.type_text("hello\n");
-    assert!(
-        until(LIMIT, || times(&terminal, "hello") == 2),
-        "{}",
-        terminal.seen()
-    );
+    assert!(until(LIMIT, || times(&terminal, "hello") == 2), "{}", terminal.seen());
 }
 
 #[test]
@@ -247,10 +201,7 @@ fn a_closed_or_detached_stdin_on_a_terminal_hangs_nothing() {
 
     let terminal = Terminal::open();
     let detached = Stead::example("print_signals").args(["--exit-on", "15:4"]);
-    let mut detached = detached
-        .stdout(terminal.stream())
-        .stderr(terminal.stream())
-        .start();
+    let mut detached = detached.stdout(terminal.stream()).stderr(terminal.stream()).start();
     wait_ready(&terminal);
     detached.signal(libc::SIGTERM);
     assert_eq!(detached.wait_exit(LIMIT), 4);
@@ -269,10 +220,7 @@ fn another_session_s_terminal_on_stdin_hangs_nothing() {
 
 /// stead as PID 1 that leads a session with a terminal, as `docker run -t` starts it.
 fn as_pid1_on(terminal: &Terminal, stead: Stead) -> Running {
-    let stead = stead
-        .stdin(terminal.stream())
-        .stdout(terminal.stream())
-        .stderr(terminal.stream());
+    let stead = stead.stdin(terminal.stream()).stdout(terminal.stream()).stderr(terminal.stream());
     stead.under(["setsid", "--ctty"]).place(Place::Pid1).start()
 }
 
@@ -283,20 +231,12 @@ fn ctrl_z_does_not_lock_a_container_s_terminal() {
     let mut stead = as_pid1_on(&terminal, Stead::script(script));
     wait_ready(&terminal);
     terminal.type_text("typed\n");
-    assert!(
-        until(LIMIT, || times(&terminal, "typed") == 2),
-        "{}",
-        terminal.seen()
-    );
+    assert!(until(LIMIT, || times(&terminal, "typed") == 2), "{}", terminal.seen());
     terminal.type_text(CTRL_Z);
     terminal.wait_for("^Z", LIMIT);
     // Nobody there could say `fg`: what is typed must still arrive.
     terminal.type_text("further\n");
-    assert!(
-        until(LIMIT, || times(&terminal, "further") == 2),
-        "{}",
-        terminal.seen()
-    );
+    assert!(until(LIMIT, || times(&terminal, "further") == 2), "{}", terminal.seen());
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 143);
 }
@@ -345,8 +285,7 @@ impl Shell {
 
     /// Types a line that starts stead in front of this command.
     fn run_under_stead(&self, command: &str) {
-        self.terminal
-            .type_text(&format!("{} run -- {command}\n", binary().display()));
+        self.terminal.type_text(&format!("{} run -- {command}\n", binary().display()));
     }
 
     /// Types a line and waits until its answer has appeared once more than before.
@@ -354,11 +293,7 @@ impl Shell {
         let before = times(&self.terminal, answer);
         self.terminal.type_text(line);
         let came = until(LIMIT, || times(&self.terminal, answer) > before);
-        assert!(
-            came,
-            "{line:?} brought no {answer:?}:\n{}",
-            self.terminal.seen()
-        );
+        assert!(came, "{line:?} brought no {answer:?}:\n{}", self.terminal.seen());
     }
 
     /// Types something that is shown twice: by the terminal, and by the cat that reads it.
@@ -437,8 +372,5 @@ fn a_pipeline_under_an_interactive_shell_works() {
     let line = format!("echo piped | {} run -- tr a-z A-Z | cat\n", stead.display());
     shell.say(&line, "PIPED");
     shell.say("echo code-$?\n", "code-0");
-    assert!(until(Duration::from_secs(5), || shell
-        .terminal
-        .foreground()
-        == shell.bash.id() as i32));
+    assert!(until(Duration::from_secs(5), || shell.terminal.foreground() == shell.bash.id() as i32));
 }

@@ -22,10 +22,7 @@ pub struct Response {
 impl Response {
     /// The value of a header, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON.
@@ -43,11 +40,7 @@ impl Response {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        Some(Self {
-            status,
-            headers,
-            body: body.to_owned(),
-        })
+        Some(Self { status, headers, body: body.to_owned() })
     }
 }
 

@@ -156,10 +156,8 @@ impl Stead {
     /// `stead run [OPTIONS] -- COMMAND`, not listening, as a subreaper, stdin null.
     pub fn run<I: IntoIterator<Item: Into<OsString>>>(command: I) -> Self {
         let mut stead = Self::invoked(["run"]);
-        stead.command = [OsString::from("--")]
-            .into_iter()
-            .chain(command.into_iter().map(Into::into))
-            .collect();
+        stead.command =
+            [OsString::from("--")].into_iter().chain(command.into_iter().map(Into::into)).collect();
         stead
     }
 
@@ -175,10 +173,7 @@ impl Stead {
 
     /// stead with exactly these arguments.
     pub fn invoked<I: IntoIterator<Item: Into<OsString>>>(args: I) -> Self {
-        let examples = example("report")
-            .parent()
-            .expect("its directory")
-            .to_path_buf();
+        let examples = example("report").parent().expect("its directory").to_path_buf();
         let mut path = examples.into_os_string();
         path.push(":");
         path.push(search_path());
@@ -316,25 +311,14 @@ impl Stead {
         if let Some(cwd) = self.cwd {
             command.current_dir(cwd);
         }
-        let listen = self
-            .port
-            .map_or("off".into(), |port| format!("127.0.0.1:{port}"));
-        command
-            .env_clear()
-            .env("STEAD_LISTEN", listen)
-            .envs(self.env)
-            .env(MARKER, &marker);
-        command
-            .stdin(self.stdin)
-            .stdout(self.stdout)
-            .stderr(self.stderr);
+        let listen = self.port.map_or("off".into(), |port| format!("127.0.0.1:{port}"));
+        command.env_clear().env("STEAD_LISTEN", listen).envs(self.env).env(MARKER, &marker);
+        command.stdin(self.stdin).stdout(self.stdout).stderr(self.stderr);
         sys::before_exec(&mut command, sys::forget_signals);
         for action in self.before_exec {
             sys::before_exec(&mut command, action);
         }
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|e| panic!("cannot start {line:?}: {e}"));
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {line:?}: {e}"));
         // Closes our copies of the streams that the caller handed over.
         drop(command);
         let stdout = Lines::of(child.stdout.take());
@@ -393,9 +377,7 @@ impl Lines {
             let mut reader = BufReader::new(stream);
             let mut line = Vec::new();
             while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-                let text = String::from_utf8_lossy(&line)
-                    .trim_end_matches('\n')
-                    .to_owned();
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
                 into.lines.lock().unwrap().push(text);
                 line.clear();
             }
@@ -497,11 +479,7 @@ impl Running {
     /// stead's events so far.
     pub fn events(&self) -> Vec<Value> {
         let lines = self.stderr.all();
-        lines
-            .iter()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .filter(is_event)
-            .collect()
+        lines.iter().filter_map(|line| serde_json::from_str(line).ok()).filter(is_event).collect()
     }
 
     /// The events so far that have this message.
@@ -534,10 +512,7 @@ impl Running {
             found = self.stdout.all().into_iter().find(|line| wanted(line));
             found.is_some()
         });
-        assert!(
-            came,
-            "the awaited line did not come on stdout within {limit:?}"
-        );
+        assert!(came, "the awaited line did not come on stdout within {limit:?}");
         found.expect("the line that came")
     }
 
@@ -561,15 +536,11 @@ impl Running {
 
     /// Its exit code (128 + n when a signal ended it); fails when it has not ended within `limit`.
     pub fn wait_exit(&mut self, limit: Duration) -> i32 {
-        assert!(
-            until(limit, || self.poll().is_some()),
-            "stead still runs after {limit:?}"
-        );
+        assert!(until(limit, || self.poll().is_some()), "stead still runs after {limit:?}");
         // What was written before the end is all read, unless something outlived stead with the
         // pipe in its hands: then what there is must do.
-        let _ = until(Duration::from_secs(1), || {
-            self.stdout.has_ended() && self.stderr.has_ended()
-        });
+        let _ =
+            until(Duration::from_secs(1), || self.stdout.has_ended() && self.stderr.has_ended());
         self.code.expect("the code of a stead that has ended")
     }
 
@@ -590,10 +561,7 @@ const SHOWN: usize = 60;
 impl Drop for Running {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!(
-                "--- stead (pid {}, {:?}) exit {:?}",
-                self.pid, self.place, self.code
-            );
+            eprintln!("--- stead (pid {}, {:?}) exit {:?}", self.pid, self.place, self.code);
             for (name, lines) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
                 let lines = lines.all();
                 let left_out = lines.len().saturating_sub(SHOWN);

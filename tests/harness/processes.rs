@@ -5,18 +5,13 @@ use std::fs;
 /// Every pid there is.
 pub fn all() -> Vec<i32> {
     let entries = fs::read_dir("/proc").expect("/proc");
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// A field of /proc/<pid>/status, for instance `SigBlk`.
 pub fn status(pid: i32, field: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     Some(value.trim().to_owned())
 }
 
@@ -33,18 +28,12 @@ pub fn is_alive(pid: i32) -> bool {
 /// The processes whose parent it is, zombies too.
 pub fn children_of(pid: i32) -> Vec<i32> {
     let parent = pid.to_string();
-    all()
-        .into_iter()
-        .filter(|p| status(*p, "PPid").as_deref() == Some(&parent))
-        .collect()
+    all().into_iter().filter(|p| status(*p, "PPid").as_deref() == Some(&parent)).collect()
 }
 
 /// Those of its children that have ended and are not reaped.
 pub fn zombies_of(pid: i32) -> usize {
-    children_of(pid)
-        .into_iter()
-        .filter(|p| state(*p) == Some('Z'))
-        .count()
+    children_of(pid).into_iter().filter(|p| state(*p) == Some('Z')).count()
 }
 
 /// The pid out here of the process that is `inside` in the pid namespace of `pid`.
@@ -64,22 +53,13 @@ pub fn with_variable(name: &str, value: &str) -> Vec<i32> {
     let wanted = format!("{name}={value}");
     let has_it = |pid: &i32| {
         let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ
-            .split(|byte| *byte == 0)
-            .any(|entry| entry == wanted.as_bytes())
+        environ.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
     };
-    all()
-        .into_iter()
-        .filter(|pid| is_alive(*pid))
-        .filter(has_it)
-        .collect()
+    all().into_iter().filter(|pid| is_alive(*pid)).filter(has_it).collect()
 }
 
 /// The ids of its threads.
 pub fn threads_of(pid: i32) -> Vec<i32> {
     let entries = fs::read_dir(format!("/proc/{pid}/task")).expect("the threads of a process");
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

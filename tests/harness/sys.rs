@@ -7,11 +7,7 @@ use std::process::Command;
 
 /// The error of a call that answered less than 0.
 fn checked(answer: libc::c_int) -> Result<libc::c_int> {
-    if answer < 0 {
-        Err(Error::last_os_error())
-    } else {
-        Ok(answer)
-    }
+    if answer < 0 { Err(Error::last_os_error()) } else { Ok(answer) }
 }
 
 /// kill(2) for one process; 0 and negative pids, which mean groups and everything, are refused.
@@ -100,11 +96,7 @@ pub fn forget_signals() -> Result<()> {
 pub fn ignore(signal: i32) -> Result<()> {
     // SAFETY: SIG_IGN is no function that could be run.
     let before = unsafe { libc::signal(signal, libc::SIG_IGN) };
-    if before == libc::SIG_ERR {
-        Err(Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if before == libc::SIG_ERR { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Sends this process itself a signal.
@@ -135,12 +127,7 @@ pub fn bytes_in(pipe: &impl AsRawFd) -> Result<i32> {
 
 /// Sets a terminal's size, which tells its foreground group by WINCH.
 pub fn resize(terminal: &impl AsRawFd, rows: u16, columns: u16) -> Result<()> {
-    let size = libc::winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCSWINSZ reads the size.
     checked(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) }).map(drop)
 }
@@ -176,9 +163,7 @@ impl Frozen {
         let threads = super::processes::threads_of(pid);
         let mut frozen = Self(Vec::new());
         for thread in threads.into_iter().filter(|thread| *thread != pid) {
-            frozen
-                .hold(thread)
-                .unwrap_or_else(|e| panic!("cannot hold thread {thread}: {e}"));
+            frozen.hold(thread).unwrap_or_else(|e| panic!("cannot hold thread {thread}: {e}"));
         }
         frozen
     }

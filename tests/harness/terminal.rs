@@ -30,11 +30,7 @@ impl Terminal {
                 into.lock().unwrap().extend_from_slice(&chunk[..n]);
             }
         });
-        Self {
-            person,
-            programs,
-            seen,
-        }
+        Self { person, programs, seen }
     }
 
     /// The programs' side, for a standard stream.
