@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# All tests, against the static release binary that STEAD_BIN names: `make test` calls this.
+# It installs the Debian packages that the tests need and that are missing, and starts a private
+# container engine where none answers. Arguments go to the test program: tests/run.sh containers::
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PATH:/usr/sbin:/sbin"
+
+say() { echo "tests/run.sh: $*" >&2; }
+fail() {
+    say "$*"
+    exit 1
+}
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+[ -x "${STEAD_BIN:-}" ] || fail "STEAD_BIN names no program: run this through \`make test\`"
+
+# ---- Debian packages ----------------------------------------------------------------------------
+
+missing=()
+need() { # PROGRAM PACKAGE
+    command -v "$1" >/dev/null || missing+=("$2")
+}
+
+install_missing() {
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || fail "install these first, here is no apt-get to do it: ${missing[*]}"
+    say "installing from Debian packages: ${missing[*]}"
+    log=$(mktemp)
+    # invoke-rc.d(8) asks this file first: no service is started by its package.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+        as_root chmod 755 $policy
+        own_policy=$policy
+    fi
+    if ! { as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+        fail "cannot install ${missing[*]}: $(grep -m 1 '^E: ' "$log" || tail -n 1 "$log")"
+    fi
+    rm -f "$log"
+    remove_policy
+}
+
+own_policy=
+remove_policy() {
+    [ -z "$own_policy" ] || as_root rm -f "$own_policy"
+    own_policy=
+}
+
+# ---- The container engine -----------------------------------------------------------------------
+
+engine=
+start_engine() {
+    engine=$(mktemp -d /tmp/stead-engine.XXXXXX)
+    export DOCKER_HOST="unix://$engine/docker.sock"
+    as_root setsid dockerd --data-root "$engine/data" --exec-root "$engine/exec" \
+        --pidfile "$engine/docker.pid" --group "$(id -gn)" -H "$DOCKER_HOST" \
+        >"$engine/log" 2>&1 </dev/null &
+    local tries
+    for tries in $(seq 300); do
+        docker info >/dev/null 2>&1 && return
+        sleep 0.2
+    done
+    tail -n 20 "$engine/log" >&2
+    fail "no container engine answers, and a private dockerd did not start within $((tries / 5)) s: its last lines are above"
+}
+
+# Ends the process whose id is in a file, with KILL when 30 s of TERM do not.
+end_process() { # PIDFILE
+    local pid
+    pid=$(as_root cat "$1" 2>/dev/null) || return 0
+    as_root kill -TERM "$pid" 2>/dev/null || return 0
+    for _ in $(seq 150); do
+        as_root kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.2
+    done
+    as_root kill -KILL "$pid" 2>/dev/null || true
+}
+
+stop_engine() {
+    [ -n "$engine" ] || return 0
+    end_process "$engine/docker.pid"
+    end_process "$engine/exec/containerd/containerd.pid"
+    grep -o " $engine/[^ ]*" /proc/self/mounts | sort -r | while read -r mount; do
+        as_root umount -l "$mount" || true
+    done
+    as_root rm -rf "$engine"
+    engine=
+}
+
+# What the tests made and an engine of the machine's own would keep.
+remove_test_objects() {
+    [ -n "${TEST_RUN:-}" ] || return 0
+    local label="stead-test=$TEST_RUN" containers
+    containers=$(docker ps -aq --filter "label=$label" 2>/dev/null) || return 0
+    # shellcheck disable=SC2086
+    [ -z "$containers" ] || docker rm -f $containers >/dev/null || true
+    docker image prune -f --filter "label=$label" >/dev/null || true
+}
+
+clean_up() {
+    trap - EXIT
+    remove_policy
+    remove_test_objects
+    stop_engine
+}
+trap clean_up EXIT
+
+# -------------------------------------------------------------------------------------------------
+
+need nginx nginx-light
+need redis-server redis-server
+need /usr/bin/python3 python3
+need /bin/busybox busybox-static
+need ldd libc-bin
+engine_answers=yes
+if ! docker info >/dev/null 2>&1; then
+    engine_answers=
+    need dockerd docker.io
+    need docker docker.io
+    need iptables iptables
+fi
+install_missing
+[ -n "$engine_answers" ] || start_engine
+export TEST_RUN="$$-$(date +%s)"
+
+# The programs that the tests start; `cargo test --test` alone builds none.
+cargo build --locked --examples
+if [ $# -gt 0 ]; then
+    cargo test --locked --test behaviour -- "$@"
+else
+    cargo test --locked --no-fail-fast --lib --test behaviour
+fi
