@@ -51,10 +51,12 @@ remove_policy() {
 # ---- The container engine -----------------------------------------------------------------------
 
 engine=
+bridge=
 start_engine() {
     engine=$(mktemp -d /tmp/stead-engine.XXXXXX)
+    add_bridge
     export DOCKER_HOST="unix://$engine/docker.sock"
-    as_root setsid dockerd --data-root "$engine/data" --exec-root "$engine/exec" \
+    as_root setsid dockerd --data-root "$engine/data" --exec-root "$engine/exec" --bridge "$bridge" \
         --pidfile "$engine/docker.pid" --group "$(id -gn)" -H "$DOCKER_HOST" \
         >"$engine/log" 2>&1 </dev/null &
     local tries
@@ -64,6 +66,19 @@ start_engine() {
     done
     tail -n 20 "$engine/log" >&2
     fail "no container engine answers, and a private dockerd did not start within $((tries / 5)) s: its last lines are above"
+}
+
+# A bridge of its own: any other dockerd of the machine takes docker0 for its own, and removes it
+# when it is started with --bridge=none.
+add_bridge() {
+    local third
+    for third in $(seq 0 255); do
+        ip -4 -oneline address | grep -q " 172\.30\.$third\." || break
+    done
+    bridge=stead$$
+    as_root ip link add "$bridge" type bridge
+    as_root ip address add "172.30.$third.1/24" dev "$bridge"
+    as_root ip link set "$bridge" up
 }
 
 # Ends the process whose id is in a file, with KILL when 30 s of TERM do not.
@@ -85,6 +100,7 @@ stop_engine() {
     grep -o " $engine/[^ ]*" /proc/self/mounts | sort -r | while read -r mount; do
         as_root umount -l "$mount" || true
     done
+    [ -z "$bridge" ] || as_root ip link delete "$bridge" || true
     as_root rm -rf "$engine"
     engine=
 }
@@ -100,7 +116,7 @@ remove_test_objects() {
 }
 
 clean_up() {
-    trap - EXIT
+    set +e
     remove_policy
     remove_test_objects
     stop_engine
@@ -113,16 +129,19 @@ need nginx nginx-light
 need redis-server redis-server
 need /usr/bin/python3 python3
 need /bin/busybox busybox-static
+need tini-static tini
+need dumb-init dumb-init
+need strace strace
+need unshare util-linux
+need ip iproute2
+need ps procps
 need ldd libc-bin
-engine_answers=yes
-if ! docker info >/dev/null 2>&1; then
-    engine_answers=
-    need dockerd docker.io
-    need docker docker.io
-    need iptables iptables
-fi
+# An engine that answers is used; one test starts another, whose init is stead.
+need docker docker.io
+need dockerd docker.io
+need iptables iptables
 install_missing
-[ -n "$engine_answers" ] || start_engine
+docker info >/dev/null 2>&1 || start_engine
 export TEST_RUN="$$-$(date +%s)"
 
 # The programs that the tests start; `cargo test --test` alone builds none.

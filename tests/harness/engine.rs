@@ -48,7 +48,10 @@ pub fn docker<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> Finished {
 
 /// Runs `docker ARGS`, which must succeed, for the line that it prints.
 pub fn docker_line<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> String {
-    let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+    let args: Vec<_> = args
+        .into_iter()
+        .map(|arg| arg.as_ref().to_owned())
+        .collect();
     let finished = docker(&args);
     assert!(
         finished.code == 0,
@@ -88,6 +91,17 @@ pub fn publish(port: u16) -> String {
     format!("--publish=127.0.0.1::{port}")
 }
 
+/// As `until`, for conditions that start a client each time they are asked.
+fn in_time(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    until(limit, || {
+        let holds = condition();
+        if !holds {
+            thread::sleep(Duration::from_millis(50));
+        }
+        holds
+    })
+}
+
 /// The port of stead's endpoints in a container.
 pub const ENDPOINTS: u16 = 9321;
 
@@ -115,14 +129,19 @@ impl Container {
         let container = Self::unstarted();
         let line = container.run_line(&["--interactive", "--tty"], image, options, line);
         let mut client = command(line);
-        client.stdin(terminal.stream()).stdout(terminal.stream()).stderr(terminal.stream());
+        client
+            .stdin(terminal.stream())
+            .stdout(terminal.stream())
+            .stderr(terminal.stream());
         sys::before_exec(&mut client, || sys::become_session_leader(0));
         let client = client.spawn().expect("docker");
         (container, client)
     }
 
     fn unstarted() -> Self {
-        Self { name: unique("stead-test") }
+        Self {
+            name: unique("stead-test"),
+        }
     }
 
     fn run_line<O: AsRef<str>>(
@@ -151,7 +170,9 @@ impl Container {
     /// The port of 127.0.0.1 at which a published port of it is reached.
     pub fn port(&self, inside: u16) -> u16 {
         let addresses = docker_line(["port", &self.name, &inside.to_string()]);
-        let port = addresses.lines().find_map(|line| line.rsplit(':').next()?.parse().ok());
+        let port = addresses
+            .lines()
+            .find_map(|line| line.rsplit(':').next()?.parse().ok());
         port.unwrap_or_else(|| panic!("port {inside} is not published: {addresses:?}"))
     }
 
@@ -159,17 +180,21 @@ impl Container {
     pub fn wait_for_status(&self, inside: u16, path: &str, status: u16) {
         let port = self.port(inside);
         let mut last = None;
-        let came = until(LIMIT, || {
+        let came = in_time(LIMIT, || {
             last = http::try_request(port, "GET", path, &[]);
-            last.as_ref().is_some_and(|response| response.status == status)
+            last.as_ref()
+                .is_some_and(|response| response.status == status)
         });
-        assert!(came, "{path} did not become {status}; the last answer was {last:?}");
+        assert!(
+            came,
+            "{path} did not become {status}; the last answer was {last:?}"
+        );
     }
 
     /// Waits until `stead check ready`, run in it, succeeds.
     pub fn wait_ready(&self) {
         let mut last = None;
-        let came = until(LIMIT, || {
+        let came = in_time(LIMIT, || {
             let check = self.exec(&["/stead", "check", "ready"]);
             let ready = check.code == 0;
             last = Some(check);
@@ -213,14 +238,20 @@ impl Container {
 
     /// Its exit code; fails when it has not ended within `limit`.
     pub fn wait_exit(&self, limit: Duration) -> i32 {
-        let ended = until(limit, || self.inspect("{{.State.Status}}") == "exited");
-        assert!(ended, "{} still runs after {limit:?}", self.name);
-        self.inspect("{{.State.ExitCode}}").parse().expect("an exit code")
+        let ended = in_time(limit, || self.inspect("{{.State.Status}}") == "exited");
+        assert!(
+            ended,
+            "it is {} after {limit:?}",
+            self.inspect("{{.State.Status}}")
+        );
+        self.inspect("{{.State.ExitCode}}")
+            .parse()
+            .expect("an exit code")
     }
 
     /// Waits until its health check says this.
     pub fn wait_for_health(&self, health: &str, limit: Duration) {
-        let came = until(limit, || self.inspect("{{.State.Health.Status}}") == health);
+        let came = in_time(limit, || self.inspect("{{.State.Health.Status}}") == health);
         assert!(
             came,
             "not {health} within {limit:?}; its checks: {}",
@@ -234,7 +265,11 @@ impl Container {
             serde_json::from_str(&self.inspect("{{json .State.Health}}")).expect("its health");
         let log = health["Log"].as_array().expect("a log of checks");
         let last = log.last().expect("a check");
-        last["Output"].as_str().expect("its output").trim().to_owned()
+        last["Output"]
+            .as_str()
+            .expect("its output")
+            .trim()
+            .to_owned()
     }
 
     /// Its processes, with their arguments, as the engine sees them.
@@ -244,7 +279,7 @@ impl Container {
 
     /// Waits until one of its processes has this in its command line.
     pub fn wait_for_process(&self, text: &str) {
-        let came = until(LIMIT, || self.processes().contains(text));
+        let came = in_time(LIMIT, || self.processes().contains(text));
         assert!(came, "no {text:?} among {}", self.processes());
     }
 
@@ -255,7 +290,7 @@ impl Container {
 
     /// Waits for this text in what it says, on either stream.
     pub fn wait_for_output(&self, text: &str) {
-        let came = until(LIMIT, || {
+        let came = in_time(LIMIT, || {
             let logs = self.logs();
             logs.stdout.contains(text) || logs.stderr.contains(text)
         });
@@ -265,7 +300,10 @@ impl Container {
     /// stead's events so far; lines that are no JSON are the app's.
     pub fn events(&self) -> Vec<Value> {
         let logs = self.logs();
-        logs.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        logs.stderr
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// The one event with this message.
@@ -281,7 +319,10 @@ impl Drop for Container {
     fn drop(&mut self) {
         if thread::panicking() {
             let logs = self.logs();
-            eprintln!("--- container {}\n{}{}", self.name, logs.stdout, logs.stderr);
+            eprintln!(
+                "--- container {}\n{}{}",
+                self.name, logs.stdout, logs.stderr
+            );
         }
         docker(["rm", "--force", "--volumes", &self.name]);
     }
@@ -291,7 +332,10 @@ impl Drop for Container {
 pub fn run_to_end<O: AsRef<str>>(image: &str, options: &[O], command: &[&str]) -> Finished {
     let container = Container::run(image, options, command);
     let code = container.wait_exit(LIMIT);
-    Finished { code, ..container.logs() }
+    Finished {
+        code,
+        ..container.logs()
+    }
 }
 
 /// Runs a container to its end, with this as what it reads.
@@ -303,14 +347,22 @@ pub fn run_with_input(image: &str, input: &[u8], line: &[&str]) -> Finished {
         .stderr(Stdio::null())
         .spawn()
         .expect("docker");
-    client.stdin.take().expect("a pipe").write_all(input).expect("its input");
-    let ended = until(LIMIT, || client.try_wait().expect("docker").is_some());
+    client
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input)
+        .expect("its input");
+    let ended = in_time(LIMIT, || client.try_wait().expect("docker").is_some());
     if !ended {
         let _ = client.kill();
     }
     let _ = client.wait();
     assert!(ended, "the container still runs after the end of its input");
-    Finished { code: container.wait_exit(LIMIT), ..container.logs() }
+    Finished {
+        code: container.wait_exit(LIMIT),
+        ..container.logs()
+    }
 }
 
 /// A network or a volume, removed when it is dropped: make it before the containers that use it.
@@ -331,7 +383,10 @@ impl Owned {
     }
 
     fn create(kind: &'static str) -> Self {
-        let owned = Self { kind, name: unique("stead-test") };
+        let owned = Self {
+            kind,
+            name: unique("stead-test"),
+        };
         docker_line([kind, "create", "--label", &label(), &owned.name]);
         owned
     }

@@ -19,7 +19,11 @@ const ENTRYPOINT: &str = r#"ENTRYPOINT ["/stead","run","--"]"#;
 /// FROM scratch, with stead and one static HTTP server; its health check is `check ready`.
 pub fn hello() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| hello_files().change(health_check(r#""check","ready""#)).import())
+    IMAGE.get_or_init(|| {
+        hello_files()
+            .change(health_check(r#""check","ready""#))
+            .import()
+    })
 }
 
 /// As `hello`, with the plain `check` as its health check.
@@ -29,13 +33,15 @@ pub fn hello_live() -> &'static str {
 }
 
 fn hello_files() -> Files {
-    Files::new().stead().hello().broken_programs().change(r#"CMD ["/hello"]"#)
+    Files::new()
+        .stead()
+        .hello()
+        .broken_programs()
+        .change(r#"CMD ["/hello"]"#)
 }
 
 fn health_check(arguments: &str) -> String {
-    format!(
-        r#"HEALTHCHECK --interval=1s --timeout=5s --retries=2 CMD ["/stead",{arguments}]"#
-    )
+    format!(r#"HEALTHCHECK --interval=1s --timeout=5s --retries=2 CMD ["/stead",{arguments}]"#)
 }
 
 /// With busybox's shell and tools, for apps that are a few lines of shell. It has no CMD.
@@ -46,10 +52,21 @@ pub fn busybox() -> &'static str {
 
 /// The files of `busybox`, to add to.
 pub fn busybox_files() -> Files {
-    let files = Files::new().stead().hello().broken_programs().directory("/tmp", 0o1777);
+    let files = Files::new()
+        .stead()
+        .hello()
+        .broken_programs()
+        .directory("/tmp", 0o1777);
     let files = files.static_program("/bin/busybox", "/bin/busybox");
-    let applets = Command::new("/bin/busybox").arg("--list").output().expect("busybox");
-    for applet in Finished::from(applets).stdout.lines().filter(|name| *name != "busybox") {
+    let applets = Command::new("/bin/busybox")
+        .arg("--list")
+        .output()
+        .expect("busybox");
+    for applet in Finished::from(applets)
+        .stdout
+        .lines()
+        .filter(|name| *name != "busybox")
+    {
         symlink("busybox", files.at(&format!("/bin/{applet}"))).expect("a link to busybox");
     }
     files
@@ -164,7 +181,10 @@ impl Files {
     /// Nothing but the entry point and the label.
     pub fn new() -> Self {
         let changes = vec![ENTRYPOINT.into(), format!("LABEL {}", label())];
-        Self { root: Scratch::new(), changes }
+        Self {
+            root: Scratch::new(),
+            changes,
+        }
     }
 
     /// One more instruction of a Dockerfile.
@@ -180,7 +200,8 @@ impl Files {
 
     /// The example server, at /hello.
     pub fn hello(self) -> Self {
-        self.static_program(example("hello"), "/hello").change(format!("ENV PORT={APP}"))
+        self.static_program(example("hello"), "/hello")
+            .change(format!("ENV PORT={APP}"))
     }
 
     /// Files that no kernel executes: /text is not executable, /garbage begins as a program does and
@@ -209,10 +230,12 @@ impl Files {
     pub fn program(self, program: &str) -> Self {
         let files = self.system_links();
         let needed = libraries(&[Path::new(program)]);
-        needed.iter().fold(files.copy(program, program), |files, library| {
-            let at = library.to_str().expect("a library's path");
-            files.copy(library, at)
-        })
+        needed
+            .iter()
+            .fold(files.copy(program, program), |files, library| {
+                let at = library.to_str().expect("a library's path");
+                files.copy(library, at)
+            })
     }
 
     /// A directory of this machine with the libraries that the modules in it load, at the same path.
@@ -231,9 +254,10 @@ impl Files {
     /// /bin, /lib and their like as they are here, where they may be links into /usr.
     fn system_links(self) -> Self {
         for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
-            let (Ok(target), link) =
-                (fs::read_link(Path::new("/").join(name)), self.root.path().join(name))
-            else {
+            let (Ok(target), link) = (
+                fs::read_link(Path::new("/").join(name)),
+                self.root.path().join(name),
+            ) else {
                 continue;
             };
             fs::create_dir_all(self.root.path().join(&target)).expect("the link's target");
@@ -281,7 +305,13 @@ impl Files {
     /// Makes the image; gives its id.
     pub fn import(self) -> String {
         let mut tar = Command::new("tar")
-            .args(["--create", "--owner=0", "--group=0", "--numeric-owner", "--directory"])
+            .args([
+                "--create",
+                "--owner=0",
+                "--group=0",
+                "--numeric-owner",
+                "--directory",
+            ])
             .arg(self.root.path())
             .arg(".")
             .stdout(Stdio::piped())
@@ -298,7 +328,11 @@ impl Files {
             .expect("docker");
         let import = Finished::from(import);
         assert!(tar.wait().expect("tar").success(), "tar failed");
-        assert!(import.code == 0, "cannot import the image: {}", import.stderr);
+        assert!(
+            import.code == 0,
+            "cannot import the image: {}",
+            import.stderr
+        );
         import.stdout.trim().to_owned()
     }
 }
@@ -308,7 +342,9 @@ pub fn libraries<P: AsRef<Path>>(files: &[P]) -> Vec<PathBuf> {
     if files.is_empty() {
         return Vec::new();
     }
-    let listing = Command::new("ldd").args(files.iter().map(AsRef::as_ref)).output();
+    let listing = Command::new("ldd")
+        .args(files.iter().map(AsRef::as_ref))
+        .output();
     let mut libraries: Vec<PathBuf> = Finished::from(listing.expect("ldd"))
         .stdout
         .lines()
@@ -351,7 +387,12 @@ impl Named {
             build.env("DOCKER_BUILDKIT", "0");
         }
         let build = Finished::from(build.arg(context).output().expect("docker"));
-        assert!(build.code == 0, "cannot build {}: {}", dockerfile.display(), build.stderr);
+        assert!(
+            build.code == 0,
+            "cannot build {}: {}",
+            dockerfile.display(),
+            build.stderr
+        );
         named
     }
 
