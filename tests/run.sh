@@ -26,7 +26,7 @@ install_missing() {
     [ ${#missing[@]} -gt 0 ] || return 0
     command -v apt-get >/dev/null || fail "install these first, here is no apt-get to do it: ${missing[*]}"
     say "installing from Debian packages: ${missing[*]}"
-    log=$(mktemp)
+    apt_log=$(mktemp)
     # invoke-rc.d(8) asks this file first: no service is started by its package.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ]; then
@@ -35,16 +35,18 @@ install_missing() {
         own_policy=$policy
     fi
     if ! { as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
-        fail "cannot install ${missing[*]}: $(grep -m 1 '^E: ' "$log" || tail -n 1 "$log")"
+        apt-get install -y --no-install-recommends "${missing[@]}"; } >"$apt_log" 2>&1; then
+        fail "cannot install ${missing[*]}: $(grep -m 1 '^E: ' "$apt_log" || tail -n 1 "$apt_log")"
     fi
-    rm -f "$log"
-    remove_policy
+    remove_apt_files
 }
 
+apt_log=
 own_policy=
-remove_policy() {
+remove_apt_files() {
+    [ -z "$apt_log" ] || rm -f "$apt_log"
     [ -z "$own_policy" ] || as_root rm -f "$own_policy"
+    apt_log=
     own_policy=
 }
 
@@ -117,7 +119,7 @@ remove_test_objects() {
 
 clean_up() {
     set +e
-    remove_policy
+    remove_apt_files
     remove_test_objects
     stop_engine
 }
