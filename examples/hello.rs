@@ -27,10 +27,7 @@ struct Server {
 }
 
 fn main() -> io::Result<()> {
-    let port = env::var("PORT")
-        .ok()
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(8080);
+    let port = env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(8080);
     let server: &Server = Box::leak(Box::new(Server {
         port,
         closed: AtomicBool::new(false),

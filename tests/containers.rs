@@ -38,24 +38,28 @@ fn between(container: &Container, from: &str, to: &str) -> Duration {
         let timestamp = event["timestamp"].as_str().expect("a timestamp");
         humantime::parse_rfc3339(timestamp).expect("RFC 3339")
     };
-    at(to)
-        .duration_since(at(from))
-        .expect("events in their order")
+    at(to).duration_since(at(from)).expect("events in their order")
 }
 
-/// A GET of the app's slow path, in a thread, once the app answers and has begun with it.
-fn begin_slow_request(container: &Container) -> thread::JoinHandle<Option<http::Response>> {
+/// Begins a GET of one of the app's slow paths, once the app answers; the answer comes in a thread.
+fn begin_request(container: &Container, path: &str) -> thread::JoinHandle<Option<http::Response>> {
     container.wait_for_status(APP, "/", 200);
-    let port = container.port(APP);
-    let mut stream = http::connect(port).expect("the app");
-    stream
-        .write_all(b"GET /slow HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")
-        .expect("a request");
+    let mut stream = http::connect(container.port(APP)).expect("the app");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request");
     thread::spawn(move || {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
         http::Response::parse(&answer)
     })
+}
+
+/// An answer that must have come whole.
+fn assert_whole(answer: Option<http::Response>) {
+    let answer = answer.expect("the slow answer");
+    assert_eq!(answer.status, 200);
+    let length: usize = answer.header("content-length").unwrap().parse().unwrap();
+    assert_eq!(answer.body.len(), length, "the answer was cut off");
 }
 
 // ---- What runs --------------------------------------------------------------------------------------
@@ -67,11 +71,7 @@ fn a_static_program_runs_in_a_scratch_image_with_endpoints_that_tell_of_it() {
     let live = http::request(container.port(ENDPOINTS), "GET", "/livez", &[]);
     assert_eq!(live.status, 200, "{live:?}");
     let check = container.exec(&["/stead", "check", "ready"]);
-    assert_eq!(
-        (check.code, check.stdout.as_str()),
-        (0, "ready: ok\n"),
-        "{check:?}"
-    );
+    assert_eq!((check.code, check.stdout.as_str()), (0, "ready: ok\n"), "{check:?}");
 
     let starting = container.event("starting");
     assert_eq!(starting["pid"], 1, "{starting}");
@@ -116,10 +116,7 @@ fn every_line_of_steads_is_json_on_stderr_and_stdout_is_the_apps_alone() {
         "stop signal sent",
         "finished",
     ] {
-        assert!(
-            messages.iter().any(|m| m == message),
-            "no `{message}` among {messages:?}"
-        );
+        assert!(messages.iter().any(|m| m == message), "no `{message}` among {messages:?}");
     }
 }
 
@@ -129,13 +126,14 @@ fn nginx_that_wants_quit_finishes_a_slow_answer_when_it_is_stopped_with_term() {
     let options = [&published()[..], &stop_signal].concat();
     let container = Container::run(images::nginx(), &options, &[]);
     container.wait_for_status(ENDPOINTS, "/readyz", 200);
-    let slow = begin_slow_request(&container);
+    let slow = begin_request(&container, "/slow");
+    // The engine's port forwarding ends with the container and may cut off what was sent last: this
+    // request keeps nginx until the other's answer has arrived.
+    let slower = begin_request(&container, "/slower");
     container.stop(STOP);
 
-    let answer = slow.join().unwrap().expect("the slow answer");
-    assert_eq!(answer.status, 200);
-    let length: usize = answer.header("content-length").unwrap().parse().unwrap();
-    assert_eq!(answer.body.len(), length, "the answer was cut off");
+    assert_whole(slow.join().unwrap());
+    assert_eq!(slower.join().unwrap().expect("the slower answer").status, 200);
     assert_eq!(container.wait_exit(LIMIT), 0);
     assert_eq!(container.event("drain started")["signal"], "TERM");
     assert_eq!(container.event("stop signal sent")["signal"], "QUIT");
@@ -154,10 +152,12 @@ fn an_image_whose_stopsignal_is_quit_is_drained_by_it() {
     let options = [&published()[..], &stop_signal].concat();
     // A built image keeps the entry point and the command of its base.
     let container = Container::run(image.name(), &options, &[]);
-    let slow = begin_slow_request(&container);
+    let slow = begin_request(&container, "/slow");
+    let slower = begin_request(&container, "/slower");
     container.stop(STOP);
 
-    assert_eq!(slow.join().unwrap().expect("the slow answer").status, 200);
+    assert_whole(slow.join().unwrap());
+    assert_eq!(slower.join().unwrap().expect("the slower answer").status, 200);
     assert_eq!(container.wait_exit(LIMIT), 0);
     assert_eq!(container.event("drain started")["signal"], "QUIT");
 }
@@ -175,17 +175,14 @@ fn redis_runs_and_ends_cleanly() {
     container.stop(STOP);
     assert_eq!(container.wait_exit(LIMIT), 0);
     let stdout = container.logs().stdout;
-    assert!(
-        stdout.contains("Received SIGTERM"),
-        "redis did not stop by itself: {stdout}"
-    );
+    assert!(stdout.contains("Received SIGTERM"), "redis did not stop by itself: {stdout}");
 }
 
 #[test]
 fn a_python_app_answers_its_open_request_and_its_exit_code_is_the_containers() {
     let container = Container::run(images::python(), &published(), &[]);
     container.wait_for_status(ENDPOINTS, "/readyz", 200);
-    let slow = begin_slow_request(&container);
+    let slow = begin_request(&container, "/slow");
     container.stop(STOP);
 
     let answer = slow.join().unwrap().expect("the slow answer");
@@ -196,18 +193,10 @@ fn a_python_app_answers_its_open_request_and_its_exit_code_is_the_containers() {
 
 #[test]
 fn it_runs_under_every_restriction_of_the_engine() {
-    let restrictions = [
-        "--read-only",
-        "--user=65534",
-        "--cap-drop=ALL",
-        "--network=none",
-    ];
+    let restrictions = ["--read-only", "--user=65534", "--cap-drop=ALL", "--network=none"];
     let alone = restrictions.map(|restriction| vec![restriction]);
-    let all = [
-        &restrictions[..],
-        &["--security-opt=no-new-privileges", "--pids-limit=20"],
-    ]
-    .concat();
+    let all =
+        [&restrictions[..], &["--security-opt=no-new-privileges", "--pids-limit=20"]].concat();
     for options in alone.into_iter().chain([all]) {
         for image in [images::hello(), images::redis()] {
             let container = Container::run(image, &options, &[]);
@@ -217,10 +206,7 @@ fn it_runs_under_every_restriction_of_the_engine() {
             let events = container.events();
             for event in events {
                 let level = event["level"].as_str().unwrap();
-                assert!(
-                    !["warn", "error"].contains(&level),
-                    "under {options:?}: {event}"
-                );
+                assert!(!["warn", "error"].contains(&level), "under {options:?}: {event}");
             }
         }
     }
@@ -233,10 +219,7 @@ fn signals_of_docker_kill_reach_the_app() {
     container.signal("HUP");
     container.wait_for_output("hello: read the configuration again");
     let forwarded = container.event("signal forwarded");
-    assert_eq!(
-        (&forwarded["signal"], &forwarded["from_pid"]),
-        (&"HUP".into(), &0.into())
-    );
+    assert_eq!((&forwarded["signal"], &forwarded["from_pid"]), (&"HUP".into(), &0.into()));
     assert_eq!(container.inspect("{{.State.Status}}"), "running");
 }
 
@@ -272,10 +255,7 @@ fn the_health_check_live_follows_an_app_that_hangs_where_it_is_asked_to() {
     stream.write_all(b"GET /hang HTTP/1.1\r\n\r\n").unwrap();
     container.wait_for_health("unhealthy", NOTICED);
     let output = container.health_output();
-    assert!(
-        output.starts_with("live: unavailable: app-url down: timeout at "),
-        "{output}"
-    );
+    assert!(output.starts_with("live: unavailable: app-url down: timeout at "), "{output}");
 }
 
 #[test]
@@ -301,35 +281,23 @@ fn docker_stop_makes_it_not_ready_at_once_while_app_and_liveness_go_on() {
     container.wait_for_status(ENDPOINTS, "/readyz", 503);
 
     let ready = http::request(endpoints, "GET", "/readyz", &[]).json();
-    assert_eq!(
-        (&ready["status"], &ready["phase"]),
-        (&"draining".into(), &"quiescing".into())
-    );
+    assert_eq!((&ready["status"], &ready["phase"]), (&"draining".into(), &"quiescing".into()));
     assert_eq!(http::request(endpoints, "GET", "/livez", &[]).status, 200);
     assert_eq!(http::request(app, "GET", "/", &[]).status, 200);
     let check = container.exec(&["/stead", "check", "ready"]);
-    assert_eq!(
-        (check.code, check.stdout.as_str()),
-        (1, "ready: draining\n")
-    );
+    assert_eq!((check.code, check.stdout.as_str()), (1, "ready: draining\n"));
 
     stop.join().unwrap();
     assert_eq!(container.wait_exit(LIMIT), 0);
     let delay = between(&container, "drain started", "stop signal sent");
-    assert!(
-        delay >= Duration::from_millis(3_900),
-        "the delay was {delay:?}"
-    );
+    assert!(delay >= Duration::from_millis(3_900), "the delay was {delay:?}");
 }
 
 #[test]
 fn an_app_that_ignores_term_is_killed_when_the_grace_ends() {
     let script = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
-    let container = Container::run(
-        images::busybox(),
-        &["--env=STEAD_GRACE=2s"],
-        &["sh", "-c", script],
-    );
+    let container =
+        Container::run(images::busybox(), &["--env=STEAD_GRACE=2s"], &["sh", "-c", script]);
     container.wait_for_output("ready");
     container.stop(STOP);
     assert_eq!(container.wait_exit(LIMIT), 137);
@@ -356,17 +324,10 @@ fn a_daemon_left_behind_is_told_to_stop_and_the_container_ends_when_it_has() {
     let linger = ["--env=STEAD_LINGER=15s"];
     let container = Container::run(images::busybox(), &linger, &["sh", "-c", &script]);
     assert_eq!(container.wait_exit(LIMIT), 3);
-    assert!(
-        container.logs().stdout.contains("daemon ended"),
-        "{:?}",
-        container.logs()
-    );
+    assert!(container.logs().stdout.contains("daemon ended"), "{:?}", container.logs());
     let waited = between(&container, "child ended", "finished");
     let expected = Duration::from_millis(900)..Duration::from_secs(10);
-    assert!(
-        expected.contains(&waited),
-        "it ended {waited:?} after the leader"
-    );
+    assert!(expected.contains(&waited), "it ended {waited:?} after the leader");
 }
 
 #[test]
@@ -377,19 +338,11 @@ fn a_daemon_that_will_not_stop_is_killed_after_the_linger() {
     assert_eq!(container.wait_exit(LIMIT), 3);
     let waited = between(&container, "child ended", "finished");
     let expected = Duration::from_millis(950)..Duration::from_secs(5);
-    assert!(
-        expected.contains(&waited),
-        "it ended {waited:?} after the leader"
-    );
+    assert!(expected.contains(&waited), "it ended {waited:?} after the leader");
     let killed = container.events();
-    let killed = killed
-        .iter()
-        .find(|event| event["message"] == "straggler killed");
+    let killed = killed.iter().find(|event| event["message"] == "straggler killed");
     let killed = killed.expect("the daemon's end in the log");
-    assert_eq!(
-        (&killed["level"], &killed["name"]),
-        (&"warn".into(), &"sh".into())
-    );
+    assert_eq!((&killed["level"], &killed["name"]), (&"warn".into(), &"sh".into()));
 }
 
 #[test]
@@ -403,12 +356,7 @@ fn a_daemon_has_the_rest_of_the_grace_when_the_container_is_stopped() {
     let drain = between(&container, "drain started", "finished");
     let promised = Duration::from_millis(2_950)..Duration::from_secs(7);
     assert!(promised.contains(&drain), "the drain took {drain:?}");
-    assert_eq!(
-        container.event("drain ended")["killed"]
-            .as_i64()
-            .map(|n| n > 0),
-        Some(true)
-    );
+    assert_eq!(container.event("drain ended")["killed"].as_i64().map(|n| n > 0), Some(true));
 }
 
 #[test]
@@ -430,15 +378,10 @@ fn what_the_engine_put_in_delays_no_end() {
         end(&container);
         assert_eq!(container.wait_exit(LIMIT), 0);
         let waited = between(&container, "child ended", "finished");
-        assert!(
-            waited < Duration::from_secs(2),
-            "it ended {waited:?} after its child"
-        );
+        assert!(waited < Duration::from_secs(2), "it ended {waited:?} after its child");
         let events = container.events();
         assert!(
-            events
-                .iter()
-                .all(|event| event["message"] != "straggler signalled"),
+            events.iter().all(|event| event["message"] != "straggler signalled"),
             "what is not stead's was signalled: {events:?}"
         );
     }
@@ -449,10 +392,7 @@ fn what_the_engine_put_in_delays_no_end() {
 #[test]
 fn the_app_reads_what_docker_run_interactive_hands_in() {
     let finished = run_with_input(images::busybox(), b"first\nsecond\n", &["cat"]);
-    assert_eq!(
-        (finished.code, finished.stdout.as_str()),
-        (0, "first\nsecond\n")
-    );
+    assert_eq!((finished.code, finished.stdout.as_str()), (0, "first\nsecond\n"));
 }
 
 #[test]
@@ -532,10 +472,7 @@ fn what_cannot_be_executed_is_told_as_a_shell_tells_it() {
             let last = finished.stderr.lines().last().unwrap_or_default();
             let expected = format!("stead: cannot run {command}: ");
             assert!(last.starts_with(&expected), "{command}: {finished:?}");
-            assert!(
-                !finished.stderr.contains("child started"),
-                "{command}: {finished:?}"
-            );
+            assert!(!finished.stderr.contains("child started"), "{command}: {finished:?}");
         }
     }
 }
@@ -549,10 +486,7 @@ fn a_taken_port_is_told_before_the_app_starts() {
     assert_eq!(second.code, 1, "{second:?}");
     assert_eq!(second.stdout, "", "the app was started");
     let last = second.stderr.lines().last().unwrap_or_default();
-    assert!(
-        last.starts_with("stead: STEAD_LISTEN: cannot listen on "),
-        "{second:?}"
-    );
+    assert!(last.starts_with("stead: STEAD_LISTEN: cannot listen on "), "{second:?}");
 
     let off = [shared.as_str(), "--env=PORT=8081", "--env=STEAD_LISTEN=off"];
     let third = Container::run(images::hello(), &off, &[]);
@@ -589,10 +523,7 @@ fn in_a_shared_pid_namespace_it_ends_its_own_processes_and_no_others() {
     assert_eq!(second.wait_exit(LIMIT), 3);
     assert_eq!(second.event("starting")["pid1"], false);
     let events = second.events();
-    let warned: Vec<_> = events
-        .iter()
-        .filter(|event| event["level"] == "warn")
-        .collect();
+    let warned: Vec<_> = events.iter().filter(|event| event["level"] == "warn").collect();
     assert!(!warned.is_empty(), "the daemon was not killed: {events:?}");
     for event in warned {
         assert_eq!(event["message"], "straggler killed", "{event}");
@@ -617,10 +548,7 @@ fn it_installs_itself_into_a_volume_and_runs_from_there() {
         let line = ["run", "--", "sh", "-c", "ls -A /shared; exit 8"];
         let finished = run_to_end(images::busybox(), &options, &line);
         assert_eq!(finished.code, 8, "{finished:?}");
-        assert_eq!(
-            finished.stdout, "bin-stead\nstead\n",
-            "what was written aside is gone"
-        );
+        assert_eq!(finished.stdout, "bin-stead\nstead\n", "what was written aside is gone");
     }
 }
 
@@ -645,17 +573,10 @@ fn the_projects_dockerfiles_make_images_that_work() {
     let version = ["VERSION=1.2.3".to_owned()];
     let stead = images::Named::build(&directory.join("Dockerfile"), context.path(), &version);
     let said = run_to_end(stead.name(), NONE, &["--version"]);
-    assert_eq!(
-        (said.code, said.stdout.starts_with("stead ")),
-        (0, true),
-        "{said:?}"
-    );
+    assert_eq!((said.code, said.stdout.starts_with("stead ")), (0, true), "{said:?}");
 
     let base = images::Named::tag(images::python());
-    let arguments = [
-        format!("BASE={}", base.name()),
-        format!("STEAD={}", stead.name()),
-    ];
+    let arguments = [format!("BASE={}", base.name()), format!("STEAD={}", stead.name())];
     let added = directory.join("add-to-image.Dockerfile");
     let added = images::Named::build(&added, context.path(), &arguments);
     let python = fs::canonicalize("/usr/bin/python3").unwrap();

@@ -19,16 +19,8 @@ fn asking(url: &str, further: &[&str]) -> Vec<String> {
 fn in_a_scratch_image_the_engines_names_resolve() {
     let network = Owned::network();
     let joined = format!("--network={}", network.name());
-    let other = Container::run(
-        images::hello(),
-        &[&joined, "--network-alias=other.internal"],
-        &[],
-    );
-    for name in [
-        other.name(),
-        "other.internal",
-        &format!("{}.", other.name()),
-    ] {
+    let other = Container::run(images::hello(), &[&joined, "--network-alias=other.internal"], &[]);
+    for name in [other.name(), "other.internal", &format!("{}.", other.name())] {
         let options = asking(&format!("http://{name}:{APP}/"), &[&joined]);
         Container::run(images::hello(), &options, &[]).wait_ready();
     }
@@ -62,10 +54,7 @@ fn localhost_resolves_where_there_is_no_etc_at_all() {
     let options = asking(&url, &["--entrypoint=/bin/sh", "--network=none"]);
     let container = Container::run(images::busybox(), &options, &["-c", script]);
     container.wait_ready();
-    assert_eq!(
-        container.exec(&["ls", "/tmp/root"]).stdout,
-        "hello\nstead\n"
-    );
+    assert_eq!(container.exec(&["ls", "/tmp/root"]).stdout, "hello\nstead\n");
 }
 
 /// A module for nsswitch.conf that says so when it is loaded.
@@ -91,18 +80,9 @@ int main(int argc, char **argv) {
 fn compile(directory: &Scratch, name: &str, text: &str, options: &[&str]) -> PathBuf {
     let source = directory.file(&format!("{name}.c"), text, 0o644);
     let program = directory.path().join(name);
-    let compiled = Command::new("cc")
-        .args(options)
-        .arg("-o")
-        .arg(&program)
-        .arg(source)
-        .output();
+    let compiled = Command::new("cc").args(options).arg("-o").arg(&program).arg(source).output();
     let compiled = compiled.expect("a C compiler");
-    assert!(
-        compiled.status.success(),
-        "{}",
-        String::from_utf8_lossy(&compiled.stderr)
-    );
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     program
 }
 
@@ -118,30 +98,20 @@ fn with_c_library(files: images::Files, module: &Path) -> images::Files {
         .iter()
         .find(|path| path.to_string_lossy().contains("/ld-linux"))
         .expect("its loader");
-    [module, loader]
-        .into_iter()
-        .fold(files.program("/usr/bin/getent"), |files, library| {
-            let at = directory.join(library.file_name().expect("its name"));
-            files.copy(library, at.to_str().expect("its path"))
-        })
+    [module, loader].into_iter().fold(files.program("/usr/bin/getent"), |files, library| {
+        let at = directory.join(library.file_name().expect("its name"));
+        files.copy(library, at.to_str().expect("its path"))
+    })
 }
 
 #[test]
 fn an_images_nsswitch_conf_makes_it_load_no_library() {
     let scratch = Scratch::new();
-    let module = compile(
-        &scratch,
-        "libnss_evil.so.2",
-        EVIL_MODULE,
-        &["-shared", "-fPIC"],
-    );
+    let module = compile(&scratch, "libnss_evil.so.2", EVIL_MODULE, &["-shared", "-fPIC"]);
     let control = compile(&scratch, "control", ASKS_THE_C_LIBRARY, &["-static"]);
     let image = with_c_library(images::busybox_files(), &module)
         .static_program(&control, "/control")
-        .text(
-            "/etc/nsswitch.conf",
-            "hosts: evil dns\npasswd: evil files\ngroup: evil files\n",
-        )
+        .text("/etc/nsswitch.conf", "hosts: evil dns\npasswd: evil files\ngroup: evil files\n")
         .import();
 
     let network = Owned::network();
@@ -158,15 +128,9 @@ fn an_images_nsswitch_conf_makes_it_load_no_library() {
     let checked = container.exec(&["/stead", "check", "ready"]);
     assert!(!checked.stderr.contains("evil"), "stead check: {checked:?}");
     let said = container.logs();
-    assert!(
-        !said.stderr.contains("evil") && !said.stdout.contains("evil"),
-        "{said:?}"
-    );
+    assert!(!said.stderr.contains("evil") && !said.stdout.contains("evil"), "{said:?}");
     let mapped = container.exec(&["cat", "/proc/1/maps"]).stdout;
-    assert!(
-        mapped.contains("/stead") && !mapped.contains(".so"),
-        "{mapped}"
-    );
+    assert!(mapped.contains("/stead") && !mapped.contains(".so"), "{mapped}");
     drop(container);
     docker(["image", "rm", "--force", &image]);
 }
@@ -186,11 +150,7 @@ fn interpreter_and_libraries(file: &[u8]) -> (bool, usize) {
     const PT_INTERP: usize = 3;
     const DT_NEEDED: usize = 1;
     assert_eq!(&file[..6], b"\x7fELF\x02\x01", "64-bit, little-endian");
-    let (table, size, count) = (
-        number(file, 32, 8),
-        number(file, 54, 2),
-        number(file, 56, 2),
-    );
+    let (table, size, count) = (number(file, 32, 8), number(file, 54, 2), number(file, 56, 2));
     let (mut interpreter, mut libraries) = (false, 0);
     for header in (0..count).map(|index| table + index * size) {
         match number(file, header, 4) {
@@ -198,9 +158,7 @@ fn interpreter_and_libraries(file: &[u8]) -> (bool, usize) {
             PT_DYNAMIC => {
                 let (start, length) = (number(file, header + 8, 8), number(file, header + 32, 8));
                 let entries = (start..start + length).step_by(16);
-                libraries += entries
-                    .filter(|at| number(file, *at, 8) == DT_NEEDED)
-                    .count();
+                libraries += entries.filter(|at| number(file, *at, 8) == DT_NEEDED).count();
             }
             _ => {}
         }

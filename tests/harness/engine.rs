@@ -48,16 +48,9 @@ pub fn docker<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> Finished {
 
 /// Runs `docker ARGS`, which must succeed, for the line that it prints.
 pub fn docker_line<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> String {
-    let args: Vec<_> = args
-        .into_iter()
-        .map(|arg| arg.as_ref().to_owned())
-        .collect();
+    let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
     let finished = docker(&args);
-    assert!(
-        finished.code == 0,
-        "docker {args:?} failed: {}",
-        finished.stderr
-    );
+    assert!(finished.code == 0, "docker {args:?} failed: {}", finished.stderr);
     finished.stdout.trim().to_owned()
 }
 
@@ -129,19 +122,14 @@ impl Container {
         let container = Self::unstarted();
         let line = container.run_line(&["--interactive", "--tty"], image, options, line);
         let mut client = command(line);
-        client
-            .stdin(terminal.stream())
-            .stdout(terminal.stream())
-            .stderr(terminal.stream());
+        client.stdin(terminal.stream()).stdout(terminal.stream()).stderr(terminal.stream());
         sys::before_exec(&mut client, || sys::become_session_leader(0));
         let client = client.spawn().expect("docker");
         (container, client)
     }
 
     fn unstarted() -> Self {
-        Self {
-            name: unique("stead-test"),
-        }
+        Self { name: unique("stead-test") }
     }
 
     fn run_line<O: AsRef<str>>(
@@ -170,9 +158,7 @@ impl Container {
     /// The port of 127.0.0.1 at which a published port of it is reached.
     pub fn port(&self, inside: u16) -> u16 {
         let addresses = docker_line(["port", &self.name, &inside.to_string()]);
-        let port = addresses
-            .lines()
-            .find_map(|line| line.rsplit(':').next()?.parse().ok());
+        let port = addresses.lines().find_map(|line| line.rsplit(':').next()?.parse().ok());
         port.unwrap_or_else(|| panic!("port {inside} is not published: {addresses:?}"))
     }
 
@@ -182,13 +168,9 @@ impl Container {
         let mut last = None;
         let came = in_time(LIMIT, || {
             last = http::try_request(port, "GET", path, &[]);
-            last.as_ref()
-                .is_some_and(|response| response.status == status)
+            last.as_ref().is_some_and(|response| response.status == status)
         });
-        assert!(
-            came,
-            "{path} did not become {status}; the last answer was {last:?}"
-        );
+        assert!(came, "{path} did not become {status}; the last answer was {last:?}");
     }
 
     /// Waits until `stead check ready`, run in it, succeeds.
@@ -239,14 +221,8 @@ impl Container {
     /// Its exit code; fails when it has not ended within `limit`.
     pub fn wait_exit(&self, limit: Duration) -> i32 {
         let ended = in_time(limit, || self.inspect("{{.State.Status}}") == "exited");
-        assert!(
-            ended,
-            "it is {} after {limit:?}",
-            self.inspect("{{.State.Status}}")
-        );
-        self.inspect("{{.State.ExitCode}}")
-            .parse()
-            .expect("an exit code")
+        assert!(ended, "it is {} after {limit:?}", self.inspect("{{.State.Status}}"));
+        self.inspect("{{.State.ExitCode}}").parse().expect("an exit code")
     }
 
     /// Waits until its health check says this.
@@ -265,11 +241,7 @@ impl Container {
             serde_json::from_str(&self.inspect("{{json .State.Health}}")).expect("its health");
         let log = health["Log"].as_array().expect("a log of checks");
         let last = log.last().expect("a check");
-        last["Output"]
-            .as_str()
-            .expect("its output")
-            .trim()
-            .to_owned()
+        last["Output"].as_str().expect("its output").trim().to_owned()
     }
 
     /// Its processes, with their arguments, as the engine sees them.
@@ -300,10 +272,7 @@ impl Container {
     /// stead's events so far; lines that are no JSON are the app's.
     pub fn events(&self) -> Vec<Value> {
         let logs = self.logs();
-        logs.stderr
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        logs.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The one event with this message.
@@ -319,10 +288,7 @@ impl Drop for Container {
     fn drop(&mut self) {
         if thread::panicking() {
             let logs = self.logs();
-            eprintln!(
-                "--- container {}\n{}{}",
-                self.name, logs.stdout, logs.stderr
-            );
+            eprintln!("--- container {}\n{}{}", self.name, logs.stdout, logs.stderr);
         }
         docker(["rm", "--force", "--volumes", &self.name]);
     }
@@ -332,10 +298,7 @@ impl Drop for Container {
 pub fn run_to_end<O: AsRef<str>>(image: &str, options: &[O], command: &[&str]) -> Finished {
     let container = Container::run(image, options, command);
     let code = container.wait_exit(LIMIT);
-    Finished {
-        code,
-        ..container.logs()
-    }
+    Finished { code, ..container.logs() }
 }
 
 /// Runs a container to its end, with this as what it reads.
@@ -347,22 +310,14 @@ pub fn run_with_input(image: &str, input: &[u8], line: &[&str]) -> Finished {
         .stderr(Stdio::null())
         .spawn()
         .expect("docker");
-    client
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(input)
-        .expect("its input");
+    client.stdin.take().expect("a pipe").write_all(input).expect("its input");
     let ended = in_time(LIMIT, || client.try_wait().expect("docker").is_some());
     if !ended {
         let _ = client.kill();
     }
     let _ = client.wait();
     assert!(ended, "the container still runs after the end of its input");
-    Finished {
-        code: container.wait_exit(LIMIT),
-        ..container.logs()
-    }
+    Finished { code: container.wait_exit(LIMIT), ..container.logs() }
 }
 
 /// A network or a volume, removed when it is dropped: make it before the containers that use it.
@@ -383,10 +338,7 @@ impl Owned {
     }
 
     fn create(kind: &'static str) -> Self {
-        let owned = Self {
-            kind,
-            name: unique("stead-test"),
-        };
+        let owned = Self { kind, name: unique("stead-test") };
         docker_line([kind, "create", "--label", &label(), &owned.name]);
         owned
     }

@@ -19,11 +19,7 @@ const ENTRYPOINT: &str = r#"ENTRYPOINT ["/stead","run","--"]"#;
 /// FROM scratch, with stead and one static HTTP server; its health check is `check ready`.
 pub fn hello() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        hello_files()
-            .change(health_check(r#""check","ready""#))
-            .import()
-    })
+    IMAGE.get_or_init(|| hello_files().change(health_check(r#""check","ready""#)).import())
 }
 
 /// As `hello`, with the plain `check` as its health check.
@@ -33,11 +29,7 @@ pub fn hello_live() -> &'static str {
 }
 
 fn hello_files() -> Files {
-    Files::new()
-        .stead()
-        .hello()
-        .broken_programs()
-        .change(r#"CMD ["/hello"]"#)
+    Files::new().stead().hello().broken_programs().change(r#"CMD ["/hello"]"#)
 }
 
 fn health_check(arguments: &str) -> String {
@@ -52,33 +44,23 @@ pub fn busybox() -> &'static str {
 
 /// The files of `busybox`, to add to.
 pub fn busybox_files() -> Files {
-    let files = Files::new()
-        .stead()
-        .hello()
-        .broken_programs()
-        .directory("/tmp", 0o1777);
+    let files = Files::new().stead().hello().broken_programs().directory("/tmp", 0o1777);
     let files = files.static_program("/bin/busybox", "/bin/busybox");
-    let applets = Command::new("/bin/busybox")
-        .arg("--list")
-        .output()
-        .expect("busybox");
-    for applet in Finished::from(applets)
-        .stdout
-        .lines()
-        .filter(|name| *name != "busybox")
-    {
+    let applets = Command::new("/bin/busybox").arg("--list").output().expect("busybox");
+    for applet in Finished::from(applets).stdout.lines().filter(|name| *name != "busybox") {
         symlink("busybox", files.at(&format!("/bin/{applet}"))).expect("a link to busybox");
     }
     files
 }
 
-/// This machine's nginx; /slow takes five seconds to send.
+/// This machine's nginx; /slow takes five seconds to send, /slower eight.
 pub fn nginx() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     let files = || {
         server_files("/usr/sbin/nginx")
             .text("/etc/nginx.conf", NGINX_CONF)
-            .text("/srv/slow", &"a line of the slow answer\n".repeat(4096))
+            .text("/srv/slow", &"a line of a slow answer\n".repeat(4_300))
+            .text("/srv/slower", &"a line of a slow answer\n".repeat(6_900))
             .change(r#"CMD ["/usr/sbin/nginx","-e","stderr","-c","/etc/nginx.conf"]"#)
     };
     IMAGE.get_or_init(|| files().import())
@@ -101,7 +83,7 @@ http {
     server {
         listen 8080;
         root /srv;
-        location = /slow { limit_rate 20k; }
+        location /slow { limit_rate 20k; }
         location / { return 200 nginx; }
     }
 }
@@ -157,6 +139,8 @@ server = Server(("0.0.0.0", 8080), App)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 server.serve_forever()
 server.server_close()
+# As an app does that has connections to close; the engine needs it to hand on the last answer.
+time.sleep(1)
 sys.exit(7)
 "#;
 
@@ -181,10 +165,7 @@ impl Files {
     /// Nothing but the entry point and the label.
     pub fn new() -> Self {
         let changes = vec![ENTRYPOINT.into(), format!("LABEL {}", label())];
-        Self {
-            root: Scratch::new(),
-            changes,
-        }
+        Self { root: Scratch::new(), changes }
     }
 
     /// One more instruction of a Dockerfile.
@@ -200,8 +181,7 @@ impl Files {
 
     /// The example server, at /hello.
     pub fn hello(self) -> Self {
-        self.static_program(example("hello"), "/hello")
-            .change(format!("ENV PORT={APP}"))
+        self.static_program(example("hello"), "/hello").change(format!("ENV PORT={APP}"))
     }
 
     /// Files that no kernel executes: /text is not executable, /garbage begins as a program does and
@@ -230,12 +210,10 @@ impl Files {
     pub fn program(self, program: &str) -> Self {
         let files = self.system_links();
         let needed = libraries(&[Path::new(program)]);
-        needed
-            .iter()
-            .fold(files.copy(program, program), |files, library| {
-                let at = library.to_str().expect("a library's path");
-                files.copy(library, at)
-            })
+        needed.iter().fold(files.copy(program, program), |files, library| {
+            let at = library.to_str().expect("a library's path");
+            files.copy(library, at)
+        })
     }
 
     /// A directory of this machine with the libraries that the modules in it load, at the same path.
@@ -254,10 +232,9 @@ impl Files {
     /// /bin, /lib and their like as they are here, where they may be links into /usr.
     fn system_links(self) -> Self {
         for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
-            let (Ok(target), link) = (
-                fs::read_link(Path::new("/").join(name)),
-                self.root.path().join(name),
-            ) else {
+            let (Ok(target), link) =
+                (fs::read_link(Path::new("/").join(name)), self.root.path().join(name))
+            else {
                 continue;
             };
             fs::create_dir_all(self.root.path().join(&target)).expect("the link's target");
@@ -305,13 +282,7 @@ impl Files {
     /// Makes the image; gives its id.
     pub fn import(self) -> String {
         let mut tar = Command::new("tar")
-            .args([
-                "--create",
-                "--owner=0",
-                "--group=0",
-                "--numeric-owner",
-                "--directory",
-            ])
+            .args(["--create", "--owner=0", "--group=0", "--numeric-owner", "--directory"])
             .arg(self.root.path())
             .arg(".")
             .stdout(Stdio::piped())
@@ -322,17 +293,11 @@ impl Files {
             line.extend(["--change", change]);
         }
         line.push("-");
-        let import = command(line)
-            .stdin(tar.stdout.take().expect("a pipe"))
-            .output()
-            .expect("docker");
+        let import =
+            command(line).stdin(tar.stdout.take().expect("a pipe")).output().expect("docker");
         let import = Finished::from(import);
         assert!(tar.wait().expect("tar").success(), "tar failed");
-        assert!(
-            import.code == 0,
-            "cannot import the image: {}",
-            import.stderr
-        );
+        assert!(import.code == 0, "cannot import the image: {}", import.stderr);
         import.stdout.trim().to_owned()
     }
 }
@@ -342,9 +307,7 @@ pub fn libraries<P: AsRef<Path>>(files: &[P]) -> Vec<PathBuf> {
     if files.is_empty() {
         return Vec::new();
     }
-    let listing = Command::new("ldd")
-        .args(files.iter().map(AsRef::as_ref))
-        .output();
+    let listing = Command::new("ldd").args(files.iter().map(AsRef::as_ref)).output();
     let mut libraries: Vec<PathBuf> = Finished::from(listing.expect("ldd"))
         .stdout
         .lines()
@@ -387,12 +350,7 @@ impl Named {
             build.env("DOCKER_BUILDKIT", "0");
         }
         let build = Finished::from(build.arg(context).output().expect("docker"));
-        assert!(
-            build.code == 0,
-            "cannot build {}: {}",
-            dockerfile.display(),
-            build.stderr
-        );
+        assert!(build.code == 0, "cannot build {}: {}", dockerfile.display(), build.stderr);
         named
     }
 
