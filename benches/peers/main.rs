@@ -1,0 +1,119 @@
+//! `make bench`: stead beside tini, dumb-init, catatonit, nginx, curl and wget, all in one run on one machine.
+//!
+//! Nothing here passes or fails by a time: the figures are printed, and the reader compares. The same
+//! program is also the child that the wrappers start (`child.rs`), so nothing else needs to be built.
+#![expect(clippy::indexing_slicing, reason = "a broken measurement ends the run")]
+
+use std::io;
+use std::process::ExitCode;
+
+mod child;
+mod cost;
+mod http;
+mod idle;
+mod orphans;
+mod report;
+mod samples;
+mod signals;
+mod size;
+mod startup;
+mod sys;
+mod wrapper;
+
+use report::{Report, Section};
+use wrapper::Wrappers;
+
+/// How often each thing is done: enough for a 99th percentile, or just enough to see that all works.
+pub struct Rounds {
+    /// Starts of each wrapper, on one processor and again on all.
+    pub starts: usize,
+    /// Signals sent to each wrapper, on one processor and again on all.
+    pub signals: usize,
+    /// Seconds of idling that are looked at.
+    pub idle_seconds: u64,
+    /// Orphans that end together, and how often they do so.
+    pub orphans: usize,
+    /// How often the orphans end together.
+    pub stampedes: usize,
+    /// How often each server is loaded, and for how many seconds.
+    pub loads: usize,
+    /// Seconds of each load.
+    pub load_seconds: u64,
+    /// Runs of each health-check command.
+    pub runs: usize,
+}
+
+const FULL: Rounds = Rounds {
+    starts: 500,
+    signals: 3000,
+    idle_seconds: 30,
+    orphans: 10_000,
+    stampedes: 3,
+    loads: 3,
+    load_seconds: 4,
+    runs: 300,
+};
+
+const QUICK: Rounds = Rounds {
+    starts: 40,
+    signals: 200,
+    idle_seconds: 3,
+    orphans: 2_000,
+    stampedes: 1,
+    loads: 1,
+    load_seconds: 1,
+    runs: 30,
+};
+
+/// What `BENCHMARKS.md` holds the figures in.
+const BENCHMARKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/BENCHMARKS.md");
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(mode) = child::Mode::from_arguments(&arguments) {
+        return mode.run();
+    }
+    let quick = std::env::var_os("QUICK").is_some_and(|value| !value.is_empty() && value != "0");
+    match measure(if quick { &QUICK } else { &FULL }) {
+        Ok(report) => {
+            println!("{report}");
+            if quick {
+                eprintln!("QUICK: too few rounds to keep, BENCHMARKS.md stays as it was");
+                return ExitCode::SUCCESS;
+            }
+            report
+                .store(BENCHMARKS)
+                .map_or_else(failed, |()| ExitCode::SUCCESS)
+        }
+        Err(error) => failed(error),
+    }
+}
+
+fn failed(error: io::Error) -> ExitCode {
+    eprintln!("bench: {error}");
+    ExitCode::FAILURE
+}
+
+fn measure(rounds: &Rounds) -> io::Result<Report> {
+    let wrappers = Wrappers::find()?;
+    let mut report = Report::about_this_machine(&wrappers)?;
+    let parts: [(&str, Part); 8] = [
+        ("size of the files", size::measure),
+        ("idle memory and wake-ups", idle::measure),
+        ("start-up", startup::measure),
+        ("signals", signals::measure),
+        ("start and end around `true`", cost::of_wrapping_true),
+        ("orphans", orphans::measure),
+        ("/livez under load", http::measure),
+        ("health-check commands", cost::of_checks),
+    ];
+    for (name, part) in parts {
+        eprintln!("measuring: {name}");
+        let section = part(&wrappers, rounds)
+            .map_err(|error| io::Error::other(format!("{name}: {error}")))?;
+        report.add(section);
+    }
+    Ok(report)
+}
+
+type Part = fn(&Wrappers, &Rounds) -> io::Result<Section>;

@@ -1,0 +1,55 @@
+//! How large the programs are on disk, which is what an image grows by.
+
+use std::fs;
+use std::io;
+
+use crate::Rounds;
+use crate::report::{Section, Table};
+use crate::samples::times;
+use crate::wrapper::Wrappers;
+
+pub fn measure(wrappers: &Wrappers, _: &Rounds) -> io::Result<Section> {
+    let mut table = Table::new(
+        "Size of the file",
+        "A dynamic program needs the image's C library beside it, a static one nothing.",
+        &["program", "linking", "bytes", "of tini-static"],
+    );
+    let of = fs::metadata(wrappers.tini_static.file()?)?.len() as f64;
+    let programs = wrappers.peers().into_iter().chain([&wrappers.stead]);
+    for wrapper in programs {
+        let file = wrapper.file()?;
+        let size = fs::metadata(&file)?.len();
+        let linking = if names_an_interpreter(&fs::read(&file)?) {
+            "dynamic"
+        } else {
+            "static"
+        };
+        let name = wrapper.name.split(' ').next().unwrap_or(wrapper.name);
+        table.row(
+            name,
+            [linking.to_owned(), size.to_string(), times(size as f64, of)],
+        );
+    }
+    Ok(Section {
+        tables: vec![table],
+        goals: Vec::new(),
+    })
+}
+
+/// Whether one of the program headers is PT_INTERP, in a little-endian 64-bit ELF file (elf(5)).
+fn names_an_interpreter(elf: &[u8]) -> bool {
+    const PT_INTERP: u32 = 3;
+    let number = |at: usize, length: usize| {
+        elf.get(at..at + length).map(|bytes| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |sum, &byte| sum << 8 | usize::from(byte))
+        })
+    };
+    let (Some(start), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2))
+    else {
+        return false;
+    };
+    (0..count).any(|header| number(start + header * size, 4) == Some(PT_INTERP as usize))
+}

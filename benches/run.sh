@@ -1,0 +1,37 @@
+#!/bin/sh
+# Figures beside the peers, into BENCHMARKS.md: what `make bench` runs once stead is built.
+# QUICK=1 tries everything with a few rounds and keeps nothing.
+set -eu
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
+: "${STEAD_BIN:?is the program to measure; make bench sets it}"
+
+missing=
+need() { # need PROGRAM PACKAGE: remembers the Debian package of a program that is not there.
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need tini tini
+need tini-static tini
+need dumb-init dumb-init
+need catatonit catatonit
+need nginx nginx-light
+need wrk wrk
+need curl curl
+need wget wget
+need unshare util-linux
+
+if [ -n "$missing" ]; then
+    echo "bench: installing the Debian packages$missing" >&2
+    # Debian starts what it installs; a policy that forbids it keeps nginx off port 80.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    apt-get update -qq
+    # shellcheck disable=SC2086 # one word a package
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+fi
+
+cargo bench --locked --bench peers
