@@ -72,12 +72,8 @@ fn leave_orphans(count: usize) -> io::Result<()> {
     let mut written = Vec::new();
     reader.read_to_end(&mut written)?;
     sys::wait_with_usage(middle)?;
-    let orphans: Vec<u32> = written
-        .as_chunks()
-        .0
-        .iter()
-        .map(|&bytes| u32::from_ne_bytes(bytes))
-        .collect();
+    let orphans: Vec<u32> =
+        written.as_chunks().0.iter().map(|&bytes| u32::from_ne_bytes(bytes)).collect();
     if orphans.len() != count {
         return Err(io::Error::other("not all orphans could be forked"));
     }

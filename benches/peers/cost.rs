@@ -21,13 +21,7 @@ struct Cost {
 impl Cost {
     fn of(name: &str, command: Command) -> Cost {
         let [wall, cpu] = [Samples::default(), Samples::default()];
-        Cost {
-            name: name.to_owned(),
-            command,
-            wall,
-            cpu,
-            max_rss: 0,
-        }
+        Cost { name: name.to_owned(), command, wall, cpu, max_rss: 0 }
     }
 
     fn run_once(&mut self) -> io::Result<()> {
@@ -36,10 +30,7 @@ impl Cost {
         let ended = sys::wait_with_usage(child.id())?;
         self.wall.add(sys::now() - before);
         if !ended.status.success() {
-            return Err(io::Error::other(format!(
-                "{} ended with {}",
-                self.name, ended.status
-            )));
+            return Err(io::Error::other(format!("{} ended with {}", self.name, ended.status)));
         }
         self.cpu.add(ended.cpu);
         self.max_rss = self.max_rss.max(ended.max_rss);
@@ -56,14 +47,9 @@ fn run_all(costs: &mut [Cost], rounds: usize) -> io::Result<()> {
 }
 
 pub fn of_wrapping_true(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
-    let mut costs = wrappers
-        .all()
-        .map(|it| Cost::of(it.name, it.around(&["true".into()])));
+    let mut costs = wrappers.all().map(|it| Cost::of(it.name, it.around(&["true".into()])));
     run_all(&mut costs, rounds.runs)?;
-    let note = format!(
-        "On one CPU, {} runs each, taking turns; `true` is within.",
-        rounds.runs
-    );
+    let note = format!("On one CPU, {} runs each, taking turns; `true` is within.", rounds.runs);
     let mut table = Table::new(
         "From start to end around `true`",
         &note,
@@ -83,15 +69,9 @@ pub fn of_wrapping_true(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Sect
             times(cost.wall.median(), tini.wall.median()),
             times(cost.cpu.median(), tini.cpu.median()),
         ];
-        table.row(
-            &cost.name,
-            cost.microseconds().into_iter().chain(times_tini),
-        );
+        table.row(&cost.name, cost.microseconds().into_iter().chain(times_tini));
     }
-    Ok(Section {
-        tables: vec![table],
-        goals: Vec::new(),
-    })
+    Ok(Section { tables: vec![table], goals: Vec::new() })
 }
 
 pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
@@ -109,14 +89,8 @@ pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     check.arg("check").env("STEAD_LISTEN", format!(":{port}"));
     let mut costs = [
         Cost::of("`stead check`", check),
-        Cost::of(
-            "`wget -q --spider` (HEAD)",
-            command("wget", &["-q", "--spider", &url]),
-        ),
-        Cost::of(
-            "`curl -fsS -o /dev/null`",
-            command("curl", &["-fsS", "-o", "/dev/null", &url]),
-        ),
+        Cost::of("`wget -q --spider` (HEAD)", command("wget", &["-q", "--spider", &url])),
+        Cost::of("`curl -fsS -o /dev/null`", command("curl", &["-fsS", "-o", "/dev/null", &url])),
         Cost::of("`true`, which asks nothing", command("true", &[])),
     ];
     run_all(&mut costs, rounds.runs)?;
@@ -137,10 +111,7 @@ pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     let mut table = Table::new("A health check", &note, &head);
     let [check, wget, curl, _] = &costs;
     for cost in &costs {
-        let rest = [
-            times(curl.cpu.median(), cost.cpu.median()),
-            cost.max_rss.to_string(),
-        ];
+        let rest = [times(curl.cpu.median(), cost.cpu.median()), cost.max_rss.to_string()];
         table.row(&cost.name, cost.microseconds().into_iter().chain(rest));
     }
     let ratio = |other: &Cost| decimals(other.cpu.median() / check.cpu.median());
@@ -149,20 +120,11 @@ pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
         to_reach: "at most 1/8 of curl's",
         measured: format!("1/{} of curl's, 1/{} of wget's", ratio(curl), ratio(wget)),
     };
-    Ok(Section {
-        tables: vec![table],
-        goals: vec![goal],
-    })
+    Ok(Section { tables: vec![table], goals: vec![goal] })
 }
 
 impl Cost {
     fn microseconds(&self) -> [String; 4] {
-        [
-            self.wall.median(),
-            self.wall.min(),
-            self.wall.p99(),
-            self.cpu.median(),
-        ]
-        .map(us)
+        [self.wall.median(), self.wall.min(), self.wall.p99(), self.cpu.median()].map(us)
     }
 }

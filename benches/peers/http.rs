@@ -27,12 +27,7 @@ impl Nginx {
         let file = folder.join("nginx.conf");
         std::fs::write(&file, configuration(port))?;
         let mut command = bare(find("nginx")?);
-        command
-            .arg("-p")
-            .arg(&folder)
-            .arg("-c")
-            .arg(&file)
-            .args(["-e", "/dev/null"]);
+        command.arg("-p").arg(&folder).arg("-c").arg(&file).args(["-e", "/dev/null"]);
         let running = Running(command.spawn()?);
         wait_until_listening(port)?;
         Ok(Nginx { running, port })
@@ -63,9 +58,8 @@ struct Load {
 
 pub fn measure(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     let cpus = sys::processors()?;
-    let (nginx, stead) = sys::pinned(&cpus[..1], || {
-        Ok((Nginx::start(wrappers)?, wrappers.stead.around_sleep()?))
-    })?;
+    let (nginx, stead) =
+        sys::pinned(&cpus[..1], || Ok((Nginx::start(wrappers)?, wrappers.stead.around_sleep()?)))?;
     let stead_port = wrappers.stead.port.unwrap_or(0);
     let mut section = Section::default();
     let mut reached = Vec::new();
@@ -132,22 +126,13 @@ fn table(kind: &str, loads: &[Load; 2], rounds: &Rounds) -> Table {
 impl Load {
     fn of(name: &'static str, port: u16, pid: u32) -> Load {
         let [per_second, p50, p99, cpu] = std::array::from_fn(|_| Samples::default());
-        Load {
-            name,
-            url: format!("http://127.0.0.1:{port}/livez"),
-            pid,
-            per_second,
-            p50,
-            p99,
-            cpu,
-        }
+        Load { name, url: format!("http://127.0.0.1:{port}/livez"), pid, per_second, p50, p99, cpu }
     }
 
     fn run(&mut self, seconds: u64, header: Option<&str>) -> io::Result<()> {
         let mut wrk = bare("wrk");
         wrk.args(["-t1", "-c16", "--latency", &format!("-d{seconds}s")]);
-        wrk.args(header.iter().flat_map(|header| ["-H", header]))
-            .arg(&self.url);
+        wrk.args(header.iter().flat_map(|header| ["-H", header])).arg(&self.url);
         let before = sys::cpu_time(self.pid)?;
         let output = wrk.stdout(Stdio::piped()).output()?;
         let used = sys::cpu_time(self.pid)? - before;
@@ -177,14 +162,9 @@ struct Told {
 impl Told {
     fn by_wrk(text: &str) -> Option<Told> {
         let after = |name: &str| {
-            text.lines()
-                .find_map(|line| line.trim().strip_prefix(name))
-                .map(str::trim)
+            text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim)
         };
-        let requests = text
-            .lines()
-            .find_map(|line| line.trim().split_once(" requests in "))?
-            .0;
+        let requests = text.lines().find_map(|line| line.trim().split_once(" requests in "))?.0;
         Some(Told {
             requests: requests.parse().ok()?,
             per_second: value_of(text, "Requests/sec")?.parse().ok()?,
@@ -205,10 +185,7 @@ fn nanoseconds(text: &str) -> Option<u64> {
         "s" => 1e9,
         _ => return None,
     };
-    number
-        .parse()
-        .ok()
-        .map(|number: f64| (number * scale).round() as u64)
+    number.parse().ok().map(|number: f64| (number * scale).round() as u64)
 }
 
 /// Asks the server every millisecond over one connection until told to stop: how long each answer took.

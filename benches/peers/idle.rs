@@ -37,10 +37,8 @@ pub fn measure(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     all.extend(measure_together(&[off], period)?);
     all.extend(measure_together(&[as_tini], period)?);
     let find = |wrapper: &Wrapper| all.iter().find(|idle| idle.name == wrapper.name);
-    let mut section = Section {
-        tables: vec![table(&all, rounds.idle_seconds)],
-        ..Section::default()
-    };
+    let mut section =
+        Section { tables: vec![table(&all, rounds.idle_seconds)], ..Section::default() };
     if let (Some(on), Some(under_tini), Some(peer)) =
         (find(stead), find(as_tini), find(tini_static))
     {
@@ -73,9 +71,7 @@ impl Idle {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
         let kib = |name| {
             let value = value_of(&rollup, name).and_then(|value| value.split(' ').next());
-            value
-                .and_then(|value| value.parse::<u64>().ok())
-                .unwrap_or(0)
+            value.and_then(|value| value.parse::<u64>().ok()).unwrap_or(0)
         };
         Ok(Idle {
             name: wrapper.name,
@@ -97,9 +93,7 @@ fn context_switches(pid: u32) -> io::Result<(u64, usize)> {
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         let status = fs::read_to_string(thread?.path().join("status"))?;
         for name in ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"] {
-            sum += value_of(&status, name)
-                .and_then(|value| value.parse::<u64>().ok())
-                .unwrap_or(0);
+            sum += value_of(&status, name).and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
         }
         threads += 1;
     }

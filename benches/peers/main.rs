@@ -81,9 +81,7 @@ fn main() -> ExitCode {
                 eprintln!("QUICK: too few rounds to keep, BENCHMARKS.md stays as it was");
                 return ExitCode::SUCCESS;
             }
-            report
-                .store(BENCHMARKS)
-                .map_or_else(failed, |()| ExitCode::SUCCESS)
+            report.store(BENCHMARKS).map_or_else(failed, |()| ExitCode::SUCCESS)
         }
         Err(error) => failed(error),
     }

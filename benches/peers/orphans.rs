@@ -25,11 +25,8 @@ struct Stampede {
 
 pub fn measure(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     let nginx = Nginx::start(wrappers)?;
-    let all: Vec<&Wrapper> = wrappers
-        .peers()
-        .into_iter()
-        .chain([&wrappers.stead, &wrappers.stead_as_tini])
-        .collect();
+    let all: Vec<&Wrapper> =
+        wrappers.peers().into_iter().chain([&wrappers.stead, &wrappers.stead_as_tini]).collect();
     let mut stampedes: Vec<Stampede> = all.iter().map(|_| Stampede::default()).collect();
     for round in 0..rounds.stampedes {
         for (wrapper, stampede) in all.iter().zip(&mut stampedes) {
@@ -57,17 +54,10 @@ pub fn measure(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     );
     let tini = stampedes[0].gone.median();
     for (wrapper, stampede) in all.iter().zip(&stampedes) {
-        let from = if wrapper.port.is_some() {
-            "stead"
-        } else {
-            "nginx"
-        };
+        let from = if wrapper.port.is_some() { "stead" } else { "nginx" };
         let gone = stampede.gone.median();
         let [cpu, slowest] = [stampede.cpu.median(), stampede.slowest.max()].map(ms);
-        table.row(
-            wrapper.name,
-            [ms(gone), times(gone, tini), cpu, slowest, from.to_owned()],
-        );
+        table.row(wrapper.name, [ms(gone), times(gone, tini), cpu, slowest, from.to_owned()]);
     }
     let of_stead = &stampedes[all.len() - 2];
     let goal = Goal {
@@ -75,10 +65,7 @@ pub fn measure(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
         to_reach: "at most 50 ms",
         measured: format!("{} ms", ms(of_stead.slowest.max())),
     };
-    Ok(Section {
-        tables: vec![table],
-        goals: vec![goal],
-    })
+    Ok(Section { tables: vec![table], goals: vec![goal] })
 }
 
 impl Stampede {
@@ -88,11 +75,7 @@ impl Stampede {
         let mut outer = bare("unshare");
         outer.args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"]);
         outer.arg(inner.get_program()).args(inner.get_args());
-        outer.envs(
-            inner
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
+        outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let mut running = Running(outer.stdin(Stdio::piped()).stdout(stdout).spawn()?);
         sys::read_stamp(&mut stamps)?;
         let init = only_child(running.pid())?;
@@ -101,9 +84,7 @@ impl Stampede {
         let stop = AtomicBool::new(false);
         let (gone, answers) = std::thread::scope(|threads| {
             let prober = threads.spawn(|| probe_until(&stop, port));
-            let gone = go
-                .write_all(b"!")
-                .and_then(|()| sys::read_stamp(&mut stamps));
+            let gone = go.write_all(b"!").and_then(|()| sys::read_stamp(&mut stamps));
             stop.store(true, Ordering::Relaxed);
             (gone, prober.join())
         });
@@ -119,8 +100,5 @@ impl Stampede {
 /// unshare(1) itself stays outside; its only child is PID 1 within.
 fn only_child(pid: u32) -> io::Result<u32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    children
-        .trim()
-        .parse()
-        .map_err(|_| io::Error::other("unshare has not one child"))
+    children.trim().parse().map_err(|_| io::Error::other("unshare has not one child"))
 }

@@ -40,17 +40,11 @@ const END: &str = "<!-- figures: end -->";
 impl Table {
     pub fn new(title: &str, note: &str, head: &[&str]) -> Table {
         let head = head.iter().map(|&name| name.to_owned()).collect();
-        Table {
-            title: title.to_owned(),
-            note: note.to_owned(),
-            head,
-            rows: Vec::new(),
-        }
+        Table { title: title.to_owned(), note: note.to_owned(), head, rows: Vec::new() }
     }
 
     pub fn row(&mut self, name: &str, cells: impl IntoIterator<Item = String>) {
-        self.rows
-            .push(std::iter::once(name.to_owned()).chain(cells).collect());
+        self.rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
     }
 }
 
@@ -61,11 +55,7 @@ impl fmt::Display for Table {
             writeln!(f, "{}\n", self.note)?;
         }
         writeln!(f, "| {} |", self.head.join(" | "))?;
-        writeln!(
-            f,
-            "| --- |{}",
-            " ---: |".repeat(self.head.len().saturating_sub(1))
-        )?;
+        writeln!(f, "| --- |{}", " ---: |".repeat(self.head.len().saturating_sub(1)))?;
         for row in &self.rows {
             writeln!(f, "| {} |", row.join(" | "))?;
         }
@@ -88,10 +78,7 @@ impl Report {
             kernel.trim(),
             package_versions().join(", "),
         );
-        Ok(Report {
-            machine,
-            sections: Vec::new(),
-        })
+        Ok(Report { machine, sections: Vec::new() })
     }
 
     pub fn add(&mut self, section: Section) {
@@ -114,19 +101,13 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         writeln!(f, "{}\n", self.machine)?;
-        let mut goals = Table::new(
-            "What is to be reached",
-            "",
-            &["figure", "to reach", "measured"],
-        );
+        let mut goals =
+            Table::new("What is to be reached", "", &["figure", "to reach", "measured"]);
         for goal in self.sections.iter().flat_map(|section| &section.goals) {
             goals.row(goal.what, [goal.to_reach.to_owned(), goal.measured.clone()]);
         }
         write!(f, "{goals}")?;
-        self.sections
-            .iter()
-            .flat_map(|section| &section.tables)
-            .try_for_each(|table| table.fmt(f))
+        self.sections.iter().flat_map(|section| &section.tables).try_for_each(|table| table.fmt(f))
     }
 }
 
@@ -139,23 +120,12 @@ pub fn value_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn package_versions() -> Vec<String> {
-    [
-        "tini",
-        "dumb-init",
-        "catatonit",
-        "nginx-light",
-        "wrk",
-        "curl",
-        "wget",
-    ]
-    .map(|name| {
-        let mut query = bare("dpkg-query");
-        format!(
-            "{name} {}",
-            first_line_of(query.args(["-W", "-f", "${Version}", name]))
-        )
-    })
-    .to_vec()
+    ["tini", "dumb-init", "catatonit", "nginx-light", "wrk", "curl", "wget"]
+        .map(|name| {
+            let mut query = bare("dpkg-query");
+            format!("{name} {}", first_line_of(query.args(["-W", "-f", "${Version}", name])))
+        })
+        .to_vec()
 }
 
 fn first_line_of(command: &mut std::process::Command) -> String {

@@ -34,22 +34,14 @@ impl Samples {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let rank = (share * sorted.len() as f64).ceil() as usize;
-        sorted
-            .get(rank.saturating_sub(1))
-            .map_or(0.0, |&value| value as f64)
+        sorted.get(rank.saturating_sub(1)).map_or(0.0, |&value| value as f64)
     }
 }
 
 /// Visits 0..count there and back, round after round, so that nobody has always the same neighbour.
 pub fn there_and_back(rounds: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..rounds).flat_map(move |round| {
-        (0..count).map(move |place| {
-            if round % 2 == 0 {
-                place
-            } else {
-                count - 1 - place
-            }
-        })
+        (0..count).map(move |place| if round % 2 == 0 { place } else { count - 1 - place })
     })
 }
 
@@ -74,9 +66,5 @@ pub fn decimals(value: f64) -> String {
 
 /// How often the second goes into the first.
 pub fn times(value: f64, of: f64) -> String {
-    if of > 0.0 {
-        format!("{}x", decimals(value / of))
-    } else {
-        "-".to_owned()
-    }
+    if of > 0.0 { format!("{}x", decimals(value / of)) } else { "-".to_owned() }
 }

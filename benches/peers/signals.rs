@@ -54,19 +54,14 @@ fn table(wrappers: &Wrappers, processors: &str, samples: &[Samples]) -> Table {
     for (wrapper, own) in wrappers.all().iter().zip(samples) {
         let p50 = [us(own.median()), times(own.median(), tini.median())];
         let p99 = [us(own.p99()), times(own.p99(), tini.p99())];
-        table.row(
-            wrapper.name,
-            p50.into_iter().chain(p99).chain([us(own.max())]),
-        );
+        table.row(wrapper.name, p50.into_iter().chain(p99).chain([us(own.max())]));
     }
     table
 }
 
 fn signal_all(all: &[&Wrapper], rounds: usize) -> io::Result<Vec<Samples>> {
-    let mut running: Vec<(Running, PipeReader)> = all
-        .iter()
-        .map(|wrapper| wrapper.around_echo())
-        .collect::<io::Result<_>>()?;
+    let mut running: Vec<(Running, PipeReader)> =
+        all.iter().map(|wrapper| wrapper.around_echo()).collect::<io::Result<_>>()?;
     let mut samples: Vec<Samples> = all.iter().map(|_| Samples::default()).collect();
     for at in there_and_back(rounds, all.len()) {
         let (process, stamps) = &mut running[at];

@@ -19,33 +19,19 @@ pub fn measure(wrappers: &Wrappers, _: &Rounds) -> io::Result<Section> {
     for wrapper in programs {
         let file = wrapper.file()?;
         let size = fs::metadata(&file)?.len();
-        let linking = if names_an_interpreter(&fs::read(&file)?) {
-            "dynamic"
-        } else {
-            "static"
-        };
+        let linking = if names_an_interpreter(&fs::read(&file)?) { "dynamic" } else { "static" };
         let name = wrapper.name.split(' ').next().unwrap_or(wrapper.name);
-        table.row(
-            name,
-            [linking.to_owned(), size.to_string(), times(size as f64, of)],
-        );
+        table.row(name, [linking.to_owned(), size.to_string(), times(size as f64, of)]);
     }
-    Ok(Section {
-        tables: vec![table],
-        goals: Vec::new(),
-    })
+    Ok(Section { tables: vec![table], goals: Vec::new() })
 }
 
 /// Whether one of the program headers is PT_INTERP, in a little-endian 64-bit ELF file (elf(5)).
 fn names_an_interpreter(elf: &[u8]) -> bool {
     const PT_INTERP: u32 = 3;
     let number = |at: usize, length: usize| {
-        elf.get(at..at + length).map(|bytes| {
-            bytes
-                .iter()
-                .rev()
-                .fold(0, |sum, &byte| sum << 8 | usize::from(byte))
-        })
+        elf.get(at..at + length)
+            .map(|bytes| bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte)))
     };
     let (Some(start), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2))
     else {

@@ -38,15 +38,10 @@ pub fn measure(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
         let cells = |it: &Samples, direct: f64| {
             [it.median(), it.median() - direct, it.min(), it.p99()].map(us)
         };
-        let both = cells(one, direct_one)
-            .into_iter()
-            .chain(cells(free, direct_free));
+        let both = cells(one, direct_one).into_iter().chain(cells(free, direct_free));
         table.row(wrapper.name, both);
     }
-    Ok(Section {
-        tables: vec![table],
-        goals: goals(wrappers, &one, &free),
-    })
+    Ok(Section { tables: vec![table], goals: goals(wrappers, &one, &free) })
 }
 
 fn start_all(all: &[&Wrapper], rounds: usize) -> io::Result<Vec<Samples>> {
@@ -73,11 +68,7 @@ fn goals(wrappers: &Wrappers, one: &[Samples], free: &[Samples]) -> Vec<Goal> {
     let more = |wrapper: &Wrapper, peer: &Wrapper| {
         let [own, its] = [wrapper, peer].map(|it| wrappers.place(it));
         let medians = |samples: &[Samples]| ms(samples[own].median() - samples[its].median());
-        format!(
-            "{} ms on one CPU, {} ms on all",
-            medians(one),
-            medians(free)
-        )
+        format!("{} ms on one CPU, {} ms on all", medians(one), medians(free))
     };
     vec![
         Goal {

@@ -21,21 +21,14 @@ pub fn cpu_time(pid: u32) -> io::Result<u64> {
 }
 
 fn read_clock(clock: libc::clockid_t) -> io::Result<u64> {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live timespec, which the call fills in.
     succeeded(unsafe { libc::clock_gettime(clock, &raw mut time) })?;
     Ok(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
 }
 
 fn succeeded(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 pub fn send_signal(pid: u32, signal: libc::c_int) -> io::Result<()> {
@@ -84,9 +77,7 @@ pub fn processors() -> io::Result<Vec<usize>> {
     succeeded(unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) })?;
     let all = 0..usize::try_from(libc::CPU_SETSIZE).unwrap_or(0);
     // SAFETY: the index is below CPU_SETSIZE.
-    Ok(all
-        .filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) })
-        .collect())
+    Ok(all.filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect())
 }
 
 /// Does the work with this thread, and whatever it starts meanwhile, on these processors alone.

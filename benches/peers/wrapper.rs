@@ -44,18 +44,11 @@ impl Wrappers {
         let folder = Folder::new()?;
         let stead = PathBuf::from(std::env::var_os("STEAD_BIN").unwrap_or_default());
         if !stead.is_file() {
-            return Err(io::Error::other(
-                "STEAD_BIN names no program: `make bench` sets it",
-            ));
+            return Err(io::Error::other("STEAD_BIN names no program: `make bench` sets it"));
         }
         let as_tini = folder.path("tini");
         symlink(&stead, &as_tini)?;
-        let wrapper = |name, program, options| Wrapper {
-            name,
-            program,
-            options,
-            port: None,
-        };
+        let wrapper = |name, program, options| Wrapper { name, program, options, port: None };
         let in_path = |name, options| Ok::<_, io::Error>(wrapper(name, find(name)?, options));
         Ok(Wrappers {
             direct: wrapper("none", PathBuf::new(), &[]),
@@ -79,33 +72,16 @@ impl Wrappers {
     pub fn all(&self) -> [&Wrapper; 8] {
         let [tini, tini_static, dumb_init, catatonit] = self.peers();
         let [stead, off, as_tini] = self.steads();
-        [
-            &self.direct,
-            tini,
-            tini_static,
-            dumb_init,
-            catatonit,
-            stead,
-            off,
-            as_tini,
-        ]
+        [&self.direct, tini, tini_static, dumb_init, catatonit, stead, off, as_tini]
     }
 
     /// Where the wrapper stands in `all`.
     pub fn place(&self, wrapper: &Wrapper) -> usize {
-        self.all()
-            .iter()
-            .position(|it| it.name == wrapper.name)
-            .unwrap_or(0)
+        self.all().iter().position(|it| it.name == wrapper.name).unwrap_or(0)
     }
 
     pub fn peers(&self) -> [&Wrapper; 4] {
-        [
-            &self.tini,
-            &self.tini_static,
-            &self.dumb_init,
-            &self.catatonit,
-        ]
+        [&self.tini, &self.tini_static, &self.dumb_init, &self.catatonit]
     }
 
     pub fn steads(&self) -> [&Wrapper; 3] {
@@ -135,9 +111,7 @@ impl Wrapper {
         let mut words = line.into_iter();
         let mut command = bare(words.next().unwrap_or_default());
         command.args(words);
-        let listen = self
-            .port
-            .map_or_else(|| "off".to_owned(), |port| format!(":{port}"));
+        let listen = self.port.map_or_else(|| "off".to_owned(), |port| format!(":{port}"));
         command.env("STEAD_LISTEN", listen);
         command
     }
@@ -171,13 +145,8 @@ impl Wrapper {
 /// A command with an environment of `PATH` alone, and nobody to talk to.
 pub fn bare(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
@@ -244,9 +213,7 @@ fn is_program(file: &Path) -> bool {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 pub fn wait_until_listening(port: u16) -> io::Result<()> {
@@ -256,7 +223,5 @@ pub fn wait_until_listening(port: u16) -> io::Result<()> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Err(io::Error::other(format!(
-        "nothing listens on port {port} after 5 s"
-    )))
+    Err(io::Error::other(format!("nothing listens on port {port} after 5 s")))
 }
