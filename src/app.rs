@@ -25,10 +25,10 @@ use crate::logs;
 use crate::supervisor::child::{CannotRun, Command};
 use crate::supervisor::lifecycle::KILL_PATIENCE;
 use crate::supervisor::{Phase, Started, Supervisor, Wrapping};
-use crate::sys::descriptors;
 use crate::sys::names;
 use crate::sys::process::{self, Pid};
 use crate::sys::signals::{self, Inherited, SignalFd};
+use crate::sys::{self, descriptors};
 
 /// How long the last lines of the log are waited for: a reader that is stuck must not hold up the end.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -129,6 +129,7 @@ fn print(text: &str) -> Exit {
 
 /// `stead run`, in its fixed order: signals (blocked by now), configuration, subreaper, port, child.
 fn run(flags: &[Flag], command: &[OsString], inherited: &Inherited) -> Result<Exit, Failure> {
+    sys::keep_one_heap();
     let passed = descriptors::beyond_standard();
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;

@@ -24,18 +24,11 @@ impl Both {
     fn of(name: &str) -> Self {
         let peer = Path::new("/usr/bin").join(name);
         let is_there = peer.exists();
-        assert!(
-            is_there,
-            "install Debian's package {name}: there is no {peer:?} to compare with"
-        );
+        assert!(is_there, "install Debian's package {name}: there is no {peer:?} to compare with");
         let links = Scratch::new();
         let stead = links.path().join(name);
         symlink(harness::binary(), &stead).expect("a link to stead");
-        Self {
-            peer,
-            stead,
-            _links: links,
-        }
+        Self { peer, stead, _links: links }
     }
 
     fn tini() -> Self {

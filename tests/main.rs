@@ -11,12 +11,16 @@
     reason = "what holds for stead's own processes and clocks does not hold for its tests"
 )]
 
+mod architecture;
+mod compat;
+mod containers;
 mod drain;
 mod early_signals;
 mod exit_codes;
 mod harness;
 mod isolation;
 mod log_events;
+mod names;
 mod reaping;
 mod signals;
 mod spawn;

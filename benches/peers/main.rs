@@ -3,6 +3,10 @@
 //! Nothing here passes or fails by a time: the figures are printed, and the reader compares. The same
 //! program is also the child that the wrappers start (`child.rs`), so nothing else needs to be built.
 #![expect(clippy::indexing_slicing, reason = "a broken measurement ends the run")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what holds for stead's own children does not hold for what is measured"
+)]
 
 use std::io;
 use std::process::ExitCode;

@@ -53,8 +53,7 @@ fn tini_warns_of_each_reaped_orphan_when_asked_to() {
             run.signal(libc::SIGTERM);
             run.wait_exit(LIMIT);
             let said = run.stderr();
-            said.iter()
-                .any(|line| line.starts_with("[WARN  tini (") && line.contains("pid="))
+            said.iter().any(|line| line.starts_with("[WARN  tini (") && line.contains("pid="))
         });
         assert_eq!(said, warned, "{options:?}");
     }
@@ -77,9 +76,7 @@ fn orphan_is_adopted_and_reaped(run: &Running) -> bool {
 /// The lines of `report` that say how a process was started.
 fn start_of(wrapper: &Path, place: Place, options: &[&str], under: &[&str]) -> Vec<String> {
     let line = [options, &["report"]].concat();
-    let mut run = wrapped(wrapper, place, &line)
-        .under(under.iter().copied())
-        .start();
+    let mut run = wrapped(wrapper, place, &line).under(under.iter().copied()).start();
     assert_eq!(run.wait_exit(LIMIT), 0);
     let mut lines = run.stdout();
     let varies = ["pid ", "variable \"STEADS_TEST_RUN\"", "variable \"_\""];
@@ -90,14 +87,7 @@ fn start_of(wrapper: &Path, place: Place, options: &[&str], under: &[&str]) -> V
 #[test]
 fn the_child_starts_as_the_peers_child_does() {
     for place in Place::BOTH {
-        for under in [
-            &[][..],
-            &[
-                "env",
-                "--block-signal=USR1",
-                "--ignore-signal=HUP,PIPE,TTIN",
-            ],
-        ] {
+        for under in [&[][..], &["env", "--block-signal=USR1", "--ignore-signal=HUP,PIPE,TTIN"]] {
             for options in [&["--"][..], &["-g", "--"], &["-s", "--"]] {
                 Both::tini().agree(&format!("{options:?} {under:?} {place:?}"), |wrapper| {
                     start_of(wrapper, place, options, under)
@@ -117,9 +107,8 @@ fn dumb_init_leaves_the_directory_that_its_child_stays_in() {
     let place = Scratch::new();
     for (both, leaves) in [(Both::tini(), false), (Both::dumb_init(), true)] {
         let left = both.agree("directory", |wrapper| {
-            let run = wrapped(wrapper, Place::Subreaper, &["print_signals"])
-                .cwd(place.path())
-                .start();
+            let run =
+                wrapped(wrapper, Place::Subreaper, &["print_signals"]).cwd(place.path()).start();
             let child = child_of(&run);
             let cwd =
                 |pid: i32| std::fs::read_link(format!("/proc/{pid}/cwd")).expect("a directory");
@@ -141,20 +130,14 @@ fn the_child_gets_the_terminal_and_what_is_typed_there() {
         let line = [options, &["print_signals"]].concat();
         both.agree(&format!("{options:?}"), |wrapper| {
             let terminal = Terminal::open();
-            let run = wrapped(wrapper, Place::Subreaper, &line)
-                .on_terminal(&terminal)
-                .start();
+            let run = wrapped(wrapper, Place::Subreaper, &line).on_terminal(&terminal).start();
             terminal.wait_for("ready ", LIMIT);
             let child = children_of(run.pid())[0];
             let field = |at: usize| {
                 let stat =
                     std::fs::read_to_string(format!("/proc/{child}/stat")).expect("its stat");
                 let fields = stat.rsplit_once(')').expect("a name").1.to_owned();
-                fields
-                    .split_whitespace()
-                    .nth(at - 3)
-                    .expect("a field")
-                    .to_owned()
+                fields.split_whitespace().nth(at - 3).expect("a field").to_owned()
             };
             // proc(5): 5 the group, 6 the session, 8 the terminal's foreground group.
             let child = child.to_string();

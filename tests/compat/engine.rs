@@ -46,23 +46,11 @@ impl Engine {
             .unwrap_or_else(|e| panic!("cannot start dockerd (Debian's package docker.io): {e}"));
         let mut engine = Self { dockerd, place };
         let answers = until(ENGINES_LIMIT, || {
-            let ended = engine
-                .dockerd
-                .try_wait()
-                .expect("wait for dockerd")
-                .is_some();
+            let ended = engine.dockerd.try_wait().expect("wait for dockerd").is_some();
             ended || engine.docker(&["version"]).status.success()
         });
-        let is_running = engine
-            .dockerd
-            .try_wait()
-            .expect("wait for dockerd")
-            .is_none();
-        assert!(
-            answers && is_running,
-            "dockerd does not answer:\n{}",
-            engine.said()
-        );
+        let is_running = engine.dockerd.try_wait().expect("wait for dockerd").is_none();
+        assert!(answers && is_running, "dockerd does not answer:\n{}", engine.said());
         engine.make_image();
         engine
     }
@@ -76,20 +64,10 @@ impl Engine {
     fn make_image(&self) {
         let tar = self.place.path().join("busybox.tar");
         let made = Command::new("tar")
-            .args([
-                "--create",
-                "--dereference",
-                "--directory",
-                "/",
-                "bin/busybox",
-                "--file",
-            ])
+            .args(["--create", "--dereference", "--directory", "/", "bin/busybox", "--file"])
             .arg(&tar)
             .status();
-        assert!(
-            made.expect("tar").success(),
-            "no /bin/busybox (Debian's package busybox-static)"
-        );
+        assert!(made.expect("tar").success(), "no /bin/busybox (Debian's package busybox-static)");
         self.line(&["import", tar.to_str().expect("UTF-8"), IMAGE]);
     }
 
@@ -104,11 +82,7 @@ impl Engine {
     fn line(&self, args: &[&str]) -> String {
         let output = self.docker(args);
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "docker {args:?}: {said}\n{}",
-            self.said()
-        );
+        assert!(output.status.success(), "docker {args:?}: {said}\n{}", self.said());
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
@@ -132,9 +106,7 @@ impl Drop for Engine {
             self.docker(&["rm", "--force", id]);
         }
         let _ = sys::kill(self.dockerd.id() as i32, libc::SIGTERM);
-        if !until(ENGINES_LIMIT, || {
-            !matches!(self.dockerd.try_wait(), Ok(None))
-        }) {
+        if !until(ENGINES_LIMIT, || !matches!(self.dockerd.try_wait(), Ok(None))) {
             let _ = self.dockerd.kill();
             let _ = self.dockerd.wait();
         }
@@ -158,15 +130,8 @@ fn an_engine_takes_stead_for_its_init_and_containers_end_as_they_should() {
 }
 
 fn it_reads_the_version(engine: &Engine) {
-    assert_eq!(
-        engine.line(&["info", "--format", "{{.InitCommit.ID}}"]),
-        "stead"
-    );
-    assert!(
-        !engine.said().contains("init version"),
-        "dockerd has objections:\n{}",
-        engine.said()
-    );
+    assert_eq!(engine.line(&["info", "--format", "{{.InitCommit.ID}}"]), "stead");
+    assert!(!engine.said().contains("init version"), "dockerd has objections:\n{}", engine.said());
 }
 
 fn exit_codes_come_through(engine: &Engine) {
@@ -196,10 +161,7 @@ fn a_command_without_a_handler_stops_at_once(engine: &Engine) {
         let container = engine.run(options, &["sleep", "1000"]);
         let began = Instant::now();
         engine.line(&["stop", "--time", "60", &container]);
-        assert!(
-            began.elapsed() < Duration::from_secs(30),
-            "TERM did not reach the command"
-        );
+        assert!(began.elapsed() < Duration::from_secs(30), "TERM did not reach the command");
         assert_eq!(engine.exit_code(&container), 143, "{options:?}");
     }
 }
@@ -217,8 +179,5 @@ fn zombies_are_reaped_and_the_first_process_is_the_init(engine: &Engine) {
     let reaped = until(LIMIT, || processes().lines().count() == 4);
     assert!(reaped, "orphans stay:\n{}", processes());
     let first = processes().lines().nth(1).unwrap_or_default().to_owned();
-    assert!(
-        first.contains("docker-init -- /bin/busybox sh -c"),
-        "{first}"
-    );
+    assert!(first.contains("docker-init -- /bin/busybox sh -c"), "{first}");
 }

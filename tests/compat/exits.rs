@@ -8,10 +8,7 @@ fn every_exit_code_is_the_childs() {
     for both in [Both::tini(), Both::dumb_init()] {
         for code in 0..=255 {
             let script = format!("exit {code}");
-            assert_eq!(
-                both.code(Place::Subreaper, &["--", "sh", "-c", &script]),
-                code
-            );
+            assert_eq!(both.code(Place::Subreaper, &["--", "sh", "-c", &script]), code);
         }
         for code in [0, 1, 64, 126, 127, 128, 143, 255] {
             let script = format!("exit {code}");
@@ -61,11 +58,8 @@ fn a_command_that_cannot_run_gives_each_programs_own_exit_code() {
     let denied = files.file("denied", "#!/bin/sh\n", 0o644);
     let orphaned = files.file("no-interpreter", "#!/nowhere/sh\n", 0o755);
     let script = files.file("script", "exit 9\n", 0o755);
-    let foreign = files.file(
-        "foreign",
-        b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xff\xff",
-        0o755,
-    );
+    let foreign =
+        files.file("foreign", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xff\xff", 0o755);
     let behind_a_file = denied.join("x");
     let [denied, orphaned, script, foreign, behind_a_file] =
         [&denied, &orphaned, &script, &foreign, &behind_a_file]
@@ -81,16 +75,8 @@ fn a_command_that_cannot_run_gives_each_programs_own_exit_code() {
             (behind_a_file, 1, 2),
             (script, 9, 9),
         ] {
-            assert_eq!(
-                Both::tini().code(place, &["--", command]),
-                tini,
-                "{command}"
-            );
-            assert_eq!(
-                Both::dumb_init().code(place, &["--", command]),
-                dumb_init,
-                "{command}"
-            );
+            assert_eq!(Both::tini().code(place, &["--", command]), tini, "{command}");
+            assert_eq!(Both::dumb_init().code(place, &["--", command]), dumb_init, "{command}");
         }
         // A shell is tried on it, whatever it then says.
         Both::tini().code(place, &["--", foreign]);

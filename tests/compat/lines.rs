@@ -101,19 +101,10 @@ fn dumb_inits_questions_and_mistakes_are_answered_alike() {
 fn arguments_reach_the_command_as_they_are() {
     let tail = ["printf", "<%s>\n", "a b", "", "--", "-c", "*"];
     assert_eq!(
-        Both::tini()
-            .outcome(Place::Subreaper, &[&["-s", "--"], &tail[..]].concat())
-            .1
-            .len(),
+        Both::tini().outcome(Place::Subreaper, &[&["-s", "--"], &tail[..]].concat()).1.len(),
         5
     );
-    assert_eq!(
-        Both::dumb_init()
-            .outcome(Place::Pid1, &[&["-c"], &tail[..]].concat())
-            .1
-            .len(),
-        5
-    );
+    assert_eq!(Both::dumb_init().outcome(Place::Pid1, &[&["-c"], &tail[..]].concat()).1.len(), 5);
     let both = Both::tini();
     assert_eq!(both.outcome(Place::Pid1, &["echo", "--", "a"]).1, ["a"]);
 }
@@ -173,10 +164,7 @@ fn dumb_init_tells_what_it_does_only_when_asked_to() {
             let mut run = start.start();
             assert_eq!(run.wait_exit(LIMIT), 0);
             let said = run.stderr();
-            assert!(
-                said.iter().all(|line| line.starts_with("[dumb-init] ")),
-                "{said:?}"
-            );
+            assert!(said.iter().all(|line| line.starts_with("[dumb-init] ")), "{said:?}");
             (run.stdout(), said.is_empty())
         });
     }
@@ -184,17 +172,14 @@ fn dumb_init_tells_what_it_does_only_when_asked_to() {
 
 #[test]
 fn what_the_program_says_of_a_command_that_cannot_run_is_the_same() {
-    for (both, beginning) in [
-        (Both::tini(), "[FATAL tini ("),
-        (Both::dumb_init(), "[dumb-init] "),
-    ] {
+    for (both, beginning) in [(Both::tini(), "[FATAL tini ("), (Both::dumb_init(), "[dumb-init] ")]
+    {
         for command in ["no-such-program", "/tmp"] {
             both.agree(command, |wrapper| {
                 let line = ["--", command];
                 // Quiet but for what is fatal, as the warnings are in words of our own.
-                let mut run = wrapped(wrapper, Place::Subreaper, &line)
-                    .env("TINI_VERBOSITY", "0")
-                    .start();
+                let mut run =
+                    wrapped(wrapper, Place::Subreaper, &line).env("TINI_VERBOSITY", "0").start();
                 run.wait_exit(LIMIT);
                 let said = run.stderr();
                 assert_eq!(said.len(), 1, "{wrapper:?}: {said:?}");
@@ -210,13 +195,7 @@ fn steads_own_variables_and_file_mean_nothing_under_another_name() {
     for name in ["tini", "dumb-init"] {
         let both = Both::of(name);
         let line = ["--", "sh", "-c", "echo said; exit 4"];
-        let under = [
-            "env",
-            "STEAD_LISTEN=nonsense",
-            "STEAD_GRACE=x",
-            "STEAD_NO_SUCH=1",
-            "PORT=x",
-        ];
+        let under = ["env", "STEAD_LISTEN=nonsense", "STEAD_GRACE=x", "STEAD_NO_SUCH=1", "PORT=x"];
         let mut run = wrapped(&both.stead, Place::Subreaper, &line)
             .under(under)
             .env("TINI_VERBOSITY", "0")
@@ -235,15 +214,11 @@ fn the_other_names_of_tini_are_tini_too() {
         symlink(harness::binary(), &link).expect("a link to stead");
         let mut version = start(&link, Place::Subreaper, &["--version"]);
         assert_eq!(version.wait_exit(LIMIT), 0);
-        assert!(
-            version.stdout()[0].starts_with("tini version 0.19.0"),
-            "{name}"
-        );
+        assert!(version.stdout()[0].starts_with("tini version 0.19.0"), "{name}");
         let mut run = start(&link, Place::Pid1, &["-e", "3", "--", "sh", "-c", "exit 3"]);
         assert_eq!(run.wait_exit(LIMIT), 0, "{name}");
-        let mut started = Stead::invoked(["-e", "3", "--", "sh", "-c", "exit 3"])
-            .name(name)
-            .start();
+        let mut started =
+            Stead::invoked(["-e", "3", "--", "sh", "-c", "exit 3"]).name(name).start();
         assert_eq!(started.wait_exit(LIMIT), 0, "{name} as argv[0] alone");
     }
 }

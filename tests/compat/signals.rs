@@ -22,9 +22,7 @@ fn received_by(run: &Running, name: &str, pid: i32) -> Vec<i32> {
     run.wait_for_line(LIMIT, |line| line.starts_with(&format!("{prefix}{FENCE} ")));
     let lines = run.stdout();
     let own = lines.iter().filter(|line| line.starts_with(&prefix));
-    own.filter_map(|line| got(line))
-        .filter(|n| *n != FENCE)
-        .collect()
+    own.filter_map(|line| got(line)).filter(|n| *n != FENCE).collect()
 }
 
 /// What became of a signal that was sent to a wrapper.
@@ -48,9 +46,7 @@ fn fate(run: &mut Running, signal: i32) -> Fate {
     };
     let sent = usize::from(signal == FENCE);
     for passed in 1..=2 {
-        let taken = until(LIMIT, || {
-            !is_pending(run.pid(), signal) || !run.is_running()
-        });
+        let taken = until(LIMIT, || !is_pending(run.pid(), signal) || !run.is_running());
         assert!(taken, "signal {signal} is not taken");
         let _ = sys::kill(run.pid(), FENCE);
         let through = until(LIMIT, || fences(run) >= passed + sent || !run.is_running());
@@ -115,11 +111,7 @@ fn tini_forwards_the_same_signals() {
 #[test]
 fn dumb_init_forwards_the_same_signals() {
     for place in Place::BOTH {
-        for options in [
-            &["--"][..],
-            &["-c"],
-            &["-r", "15:3", "--rewrite=10:0", "-r2:12"],
-        ] {
+        for options in [&["--"][..], &["-c"], &["-r", "15:3", "--rewrite=10:0", "-r2:12"]] {
             let line = [options, &["print_signals"]].concat();
             let fates = Both::dumb_init().agree(&format!("{line:?} {place:?}"), |wrapper| {
                 fates(wrapper, place, &line, &signals())
@@ -152,10 +144,7 @@ fn dumb_init_stops_the_child_and_itself_and_both_go_on_with_cont() {
                 let is_stopped = state(child) == Some('T');
                 run.signal(libc::SIGCONT);
                 run.wait_for_line(LIMIT, |line| got(line) == Some(libc::SIGCONT));
-                assert!(
-                    until(LIMIT, || state(child) == Some('S')),
-                    "{child} does not go on"
-                );
+                assert!(until(LIMIT, || state(child) == Some('S')), "{child} does not go on");
                 assert!(state(run.pid()) == Some('S'));
                 let told: Vec<i32> = run.stdout().iter().filter_map(|line| got(line)).collect();
                 (is_stopped, told)
@@ -202,9 +191,7 @@ fn the_group_is_also_asked_for_by_variables() {
     ] {
         let came = both.agree(&format!("{variable}={value}"), |wrapper| {
             let line = ["--", "sh", "-c", script];
-            let run = wrapped(wrapper, Place::Subreaper, &line)
-                .env(variable, value)
-                .start();
+            let run = wrapped(wrapper, Place::Subreaper, &line).env(variable, value).start();
             let pids = ["child", "below"].map(|name| (name, named(&run, name)));
             run.signal(libc::SIGTERM);
             run.wait_for_line(LIMIT, |line| line.starts_with("child got 15 "));
@@ -225,10 +212,7 @@ fn tini_gets_the_signal_of_p_when_its_parent_ends() {
             let tini = children_of(run.pid())[0];
             run.signal(libc::SIGKILL);
             if ends {
-                assert!(
-                    until(LIMIT, || !is_alive(tini)),
-                    "{wrapper:?} outlives its parent"
-                );
+                assert!(until(LIMIT, || !is_alive(tini)), "{wrapper:?} outlives its parent");
                 return None;
             }
             assert!(is_alive(child));
