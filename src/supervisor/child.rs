@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::exit::Exit;
 use crate::sys::process::Pid;
 use crate::sys::signals::Inherited;
-use crate::sys::spawn::{Leads, Program, SpawnError, spawn};
+use crate::sys::spawn::{Leads, Program, SpawnError, environment, spawn};
 use crate::sys::terminal::Terminal;
 
 /// Where programs are looked for when PATH is not set, as the container engines have it.
@@ -46,23 +46,16 @@ pub struct CannotRun {
 impl Command {
     /// The command `args` (its name first) with this process's environment.
     pub fn new(args: &[OsString]) -> Result<Self, CannotRun> {
-        let c_string = |bytes: Vec<u8>| {
-            // An argument cannot hold a NUL: it came from argv.
-            CString::new(bytes).unwrap_or_default()
-        };
+        // Arguments came from C strings and hold no NUL.
+        let c_string = |bytes: Vec<u8>| CString::new(bytes).unwrap_or_default();
         let name = args.first().cloned().unwrap_or_default();
-        let env = std::env::vars_os().map(|(mut entry, value)| {
-            entry.push("=");
-            entry.push(value);
-            c_string(entry.into_vec())
-        });
         let paths = candidates(&name, std::env::var_os("PATH").as_deref());
         if paths.is_empty() {
             return Err(CannotRun::not_found(&name));
         }
         Ok(Self {
             args: args.iter().map(|arg| c_string(arg.clone().into_vec())).collect(),
-            env: env.collect(),
+            env: environment(),
             paths: paths.into_iter().map(c_string).collect(),
         })
     }

@@ -61,6 +61,23 @@ pub enum SpawnError {
 /// What the child writes to its parent when exec fails: errno and the number of the path.
 type Report = [i32; 2];
 
+/// This process's environment entry by entry, also what std::env passes over (entries without `=`).
+pub fn environment() -> Vec<CString> {
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    let mut entries = Vec::new();
+    // SAFETY: environ(7) is an array of C strings that ends with a null pointer; nothing in stead changes it.
+    unsafe {
+        let mut next = environ;
+        while let Some(entry) = next.as_ref().filter(|entry| !entry.is_null()) {
+            entries.push(CStr::from_ptr(*entry).to_owned());
+            next = next.add(1);
+        }
+    }
+    entries
+}
+
 /// Starts the program and returns once it runs, or has failed to.
 pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
     let mut env = pointers(program.env);
