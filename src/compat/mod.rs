@@ -17,6 +17,9 @@
 //! | exit code | the child's or 128+n; 0 where `-e` names it | the child's or 128+n |
 //! | parent's end | `-p`: the kernel sends that signal to tini, which forwards it | - |
 //! | says | stderr, from verbosity 2 stdout | stderr |
+//!
+//! A file that the kernel cannot execute is run by `/bin/sh`, as with execvp(3), but not if it is a binary: both
+//! programs have the shell read a program for another processor as a script.
 
 mod dumb_init;
 mod getopt;

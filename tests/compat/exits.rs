@@ -1,7 +1,7 @@
 //! The wrapper's exit code, whatever ends the child or keeps it from starting.
 
-use super::Both;
-use crate::harness::{Place, Scratch};
+use super::{Both, start};
+use crate::harness::{LIMIT, Place, Scratch};
 
 #[test]
 fn every_exit_code_is_the_childs() {
@@ -58,12 +58,9 @@ fn a_command_that_cannot_run_gives_each_programs_own_exit_code() {
     let denied = files.file("denied", "#!/bin/sh\n", 0o644);
     let orphaned = files.file("no-interpreter", "#!/nowhere/sh\n", 0o755);
     let script = files.file("script", "exit 9\n", 0o755);
-    let foreign =
-        files.file("foreign", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xff\xff", 0o755);
     let behind_a_file = denied.join("x");
-    let [denied, orphaned, script, foreign, behind_a_file] =
-        [&denied, &orphaned, &script, &foreign, &behind_a_file]
-            .map(|path| path.to_str().expect("UTF-8"));
+    let [denied, orphaned, script, behind_a_file] =
+        [&denied, &orphaned, &script, &behind_a_file].map(|path| path.to_str().expect("UTF-8"));
     for place in Place::BOTH {
         for (command, tini, dumb_init) in [
             ("no-such-program", 127, 2),
@@ -78,8 +75,19 @@ fn a_command_that_cannot_run_gives_each_programs_own_exit_code() {
             assert_eq!(Both::tini().code(place, &["--", command]), tini, "{command}");
             assert_eq!(Both::dumb_init().code(place, &["--", command]), dumb_init, "{command}");
         }
-        // A shell is tried on it, whatever it then says.
-        Both::tini().code(place, &["--", foreign]);
-        Both::dumb_init().code(place, &["--", foreign]);
+    }
+}
+
+/// Both programs have a shell read it as if it were a script, and end with whatever comes of that.
+#[test]
+fn a_program_for_another_processor_is_refused_and_not_read_by_a_shell() {
+    let files = Scratch::new();
+    let header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xff\xff";
+    let foreign = files.file("foreign", header, 0o755);
+    for (both, code) in [(Both::tini(), 1), (Both::dumb_init(), 2)] {
+        let line = ["--", foreign.to_str().expect("UTF-8")];
+        let mut run = start(&both.stead, Place::Subreaper, &line);
+        assert_eq!(run.wait_exit(LIMIT), code);
+        assert!(run.stderr().iter().any(|line| line.ends_with("Exec format error")));
     }
 }
