@@ -87,7 +87,12 @@ fn start_of(wrapper: &Path, place: Place, options: &[&str], under: &[&str]) -> V
 #[test]
 fn the_child_starts_as_the_peers_child_does() {
     for place in Place::BOTH {
-        for under in [&[][..], &["env", "--block-signal=USR1", "--ignore-signal=HUP,PIPE,TTIN"]] {
+        for under in [
+            &[][..],
+            &["env", "--block-signal=USR1", "--ignore-signal=HUP,PIPE,TTIN"],
+            &["sh", "-c", "umask 27; exec \"$@\" 5</dev/null 9>/dev/null", "sh"],
+            &["nice", "-n", "3"],
+        ] {
             for options in [&["--"][..], &["-g", "--"], &["-s", "--"]] {
                 Both::tini().agree(&format!("{options:?} {under:?} {place:?}"), |wrapper| {
                     start_of(wrapper, place, options, under)
@@ -100,6 +105,16 @@ fn the_child_starts_as_the_peers_child_does() {
             }
         }
     }
+}
+
+/// tini itself refuses to run then: it wants to hand on a terminal and does not expect to have nothing.
+#[test]
+fn a_closed_stdin_is_closed_for_the_child_too() {
+    let closed = ["sh", "-c", "exec \"$@\" <&-", "sh"];
+    Both::dumb_init()
+        .agree("closed", |wrapper| start_of(wrapper, Place::Subreaper, &["--"], &closed));
+    let lines = start_of(&Both::tini().stead, Place::Subreaper, &["--"], &closed);
+    assert!(!lines.iter().any(|line| line.starts_with("descriptor \"0\"")), "{lines:?}");
 }
 
 #[test]
