@@ -137,7 +137,8 @@ impl Command {
             .iter()
             .find(|path| std::path::Path::new(OsStr::from_bytes(path.as_bytes())).is_file());
         let Some(path) = there else {
-            return CannotRun::not_found(self.program());
+            let errno = error.raw_os_error();
+            return CannotRun { errno, ..CannotRun::not_found(self.program()) };
         };
         let reason = match interpreter(path) {
             Some(interpreter) => format!("its interpreter {interpreter} is not in this image"),

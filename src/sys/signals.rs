@@ -147,8 +147,12 @@ pub fn stop_own_group() {
     }
 }
 
-/// Does to this process what the signal does by default, which for most of them is the end of it.
+/// Does to this process what the signal does by default, which for most of them is the end of it. Nothing in PID 1,
+/// from which the kernel keeps what it has no handler for.
 pub fn take_default_action(signal: Signal) {
+    if Pid::own().is_init() {
+        return;
+    }
     // A signal that has no default that could be taken leaves everything as it was.
     let _ = signal_hook::low_level::emulate_default_handler(signal.number());
 }

@@ -164,7 +164,7 @@ unsafe fn execute(
             *libc::__errno_location()
         };
         match errno {
-            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG => {}
+            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG if program.paths.len() > 1 => {}
             libc::EACCES => report = [errno, number],
             _ => return [errno, number],
         }
