@@ -73,7 +73,7 @@ const COMMANDS: [&str; 5] = ["run", "check", "config", "install", "help"];
 /// Reads the arguments after the program's name.
 pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
     let Some((command, rest)) = args.split_first() else {
-        return Err(Mistake::at("stead", "no command (see stead help)"));
+        return Err(Mistake::at("command", "none was given (see stead help)"));
     };
     match command.to_str() {
         Some("run") => parse_run(rest),
@@ -85,7 +85,7 @@ pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
         other => {
             let names = COMMANDS.iter().map(|name| (*name).to_owned());
             let hint = suggestion(other.unwrap_or_default(), names);
-            Err(Mistake::at("stead", format!("no such command{hint} (see stead help)")))
+            Err(Mistake::at("command", format!("no such one{hint} (see stead help)")))
         }
     }
 }
@@ -196,7 +196,7 @@ fn unknown_letter(letter: char) -> Mistake {
 
 /// An option that is not text, or a switch with a value where none is taken.
 fn unreadable(_: lexopt::Error) -> Mistake {
-    Mistake::at("stead", "an option that cannot be read")
+    Mistake::at("option", "cannot be read")
 }
 
 /// `stead 0.1.0`.
@@ -268,7 +268,7 @@ mod tests {
             (vec!["check", "alive"], "not live, ready or startup"),
             (vec!["check", "live", "ready"], "more than one"),
             (vec!["install"], "wants one path"),
-            (vec![], "no command"),
+            (vec![], "none was given"),
         ] {
             let said = parsed(&args).unwrap_err();
             assert!(said.contains(part), "{args:?}: {said}");

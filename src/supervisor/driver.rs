@@ -116,17 +116,16 @@ impl Running<'_> {
     }
 
     fn act(&mut self, action: Action, cause: Option<Delivery>) -> Option<Exit> {
+        if matches!(action, Action::Hold | Action::Stop(_)) {
+            self.log_drain(cause);
+        }
         // The endpoints say "draining" before the app can know of it.
         self.tell_phase();
         match action {
-            Action::Nothing => {}
+            Action::Nothing | Action::Hold => {}
             Action::Drop => self.drop_signal(cause),
             Action::Forward(signal) => self.forward(signal, cause),
-            Action::Hold => self.log_drain(cause),
-            Action::Stop(signal) => {
-                self.log_drain(cause);
-                self.stop(signal);
-            }
+            Action::Stop(signal) => self.stop(signal),
             Action::SignalStragglers(signal) => stragglers::signal_all(signal),
             Action::Kill => self.killing.sweep((!self.job.ended).then_some(self.job.leader)),
             Action::Finish(exit) => return Some(exit),
