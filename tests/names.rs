@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::engine::images::{self, APP};
-use crate::harness::engine::{Container, Owned, docker, run_to_end};
+use crate::harness::engine::files::{APP, Files, libraries};
+use crate::harness::engine::images;
+use crate::harness::engine::{Container, Owned, run_to_end};
 use crate::harness::{LIMIT, Scratch, binary, until};
 
 /// Options for a container whose only check is a URL.
@@ -87,8 +88,8 @@ fn compile(directory: &Scratch, name: &str, text: &str, options: &[&str]) -> Pat
 }
 
 /// The image's files, with the C library where a static program that loads a module looks for it.
-fn with_c_library(files: images::Files, module: &Path) -> images::Files {
-    let libraries = images::libraries(&[Path::new("/usr/bin/getent")]);
+fn with_c_library(files: Files, module: &Path) -> Files {
+    let libraries = libraries(&[Path::new("/usr/bin/getent")]);
     let directory = libraries
         .iter()
         .find(|path| path.ends_with("libc.so.6"))
@@ -131,8 +132,6 @@ fn an_images_nsswitch_conf_makes_it_load_no_library() {
     assert!(!said.stderr.contains("evil") && !said.stdout.contains("evil"), "{said:?}");
     let mapped = container.exec(&["cat", "/proc/1/maps"]).stdout;
     assert!(mapped.contains("/stead") && !mapped.contains(".so"), "{mapped}");
-    drop(container);
-    docker(["image", "rm", "--force", &image]);
 }
 
 // ---- The file ---------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ remove_test_objects() {
     containers=$(docker ps -aq --filter "label=$label" 2>/dev/null) || return 0
     # shellcheck disable=SC2086
     [ -z "$containers" ] || docker rm -f $containers >/dev/null || true
-    docker image prune -f --filter "label=$label" >/dev/null || true
+    docker image prune --all --force --filter "label=$label" >/dev/null || true
 }
 
 clean_up() {
@@ -144,7 +144,9 @@ need dockerd docker.io
 need iptables iptables
 install_missing
 docker info >/dev/null 2>&1 || start_engine
-export TEST_RUN="$$-$(date +%s)"
+# The label of what the tests make.
+TEST_RUN="$$-$(date +%s)"
+export TEST_RUN
 
 # The programs that the tests start; `cargo test --test` alone builds none.
 cargo build --locked --examples

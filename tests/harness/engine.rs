@@ -1,6 +1,7 @@
 //! Containers, by the command line of the engine that `tests/run.sh` provides: each is removed when
 //! the test lets go of it, and so are networks and volumes. What they are made of is in `images`.
 
+pub mod files;
 pub mod images;
 
 use std::ffi::OsStr;
@@ -25,19 +26,13 @@ pub struct Finished {
     pub stderr: String,
 }
 
-impl Finished {
-    fn new(code: i32, output: &Output) -> Self {
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
         Self {
-            code,
+            code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
-    }
-}
-
-impl From<Output> for Finished {
-    fn from(output: Output) -> Self {
-        Self::new(output.status.code().unwrap_or(-1), &output)
     }
 }
 
@@ -197,12 +192,12 @@ impl Container {
 
     /// `docker stop` with this much time; returns when the container has ended.
     pub fn stop(&self, time: Duration) {
-        docker_line(["stop", "--time", &time.as_secs().to_string(), &self.name]);
+        docker_line(["stop", "-t", &time.as_secs().to_string(), &self.name]);
     }
 
     /// `docker stop` that is not waited for: gives the client, which ends with the container.
     pub fn begin_stop(&self, time: Duration) -> thread::JoinHandle<()> {
-        let line = ["stop", "--time", &time.as_secs().to_string(), &self.name].map(str::to_owned);
+        let line = ["stop", "-t", &time.as_secs().to_string(), &self.name].map(str::to_owned);
         thread::spawn(move || {
             docker_line(line);
         })
