@@ -1,33 +1,31 @@
 //! Real servers that are stopped in the middle of an answer.
 
 use std::io::{Read, Write};
-use std::thread;
 
 use super::{STOP, published};
 use crate::harness::engine::files::APP;
-use crate::harness::engine::images;
-use crate::harness::engine::{Container, ENDPOINTS};
+use crate::harness::engine::{Container, ENDPOINTS, images};
 use crate::harness::{LIMIT, Scratch, http};
 
-/// Begins a GET of one of the app's slow paths, once the app answers; the answer comes in a thread.
-fn begin_request(container: &Container, path: &str) -> thread::JoinHandle<Option<http::Response>> {
-    container.wait_for_status(APP, "/", 200);
-    let mut stream = http::connect(container.port(APP)).expect("the app");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a request");
-    thread::spawn(move || {
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        http::Response::parse(&answer)
-    })
+/// A client that has begun to read the app's slow answer, in a container of its own: the engine's port
+/// forwarding ends with the container that it leads to, and may cut off what was sent last.
+fn begin_slow_request(container: &Container) -> Container {
+    let network = format!("--network=container:{}", container.name());
+    let script = format!(
+        "wget -q -O - http://127.0.0.1:{APP}/slow | \
+         {{ dd bs=1 count=1 of=/dev/null 2>/dev/null; echo begun; tail -n 1; }}"
+    );
+    let options = [network.as_str(), "--entrypoint=/bin/sh"];
+    let client = Container::run(images::busybox(), &options, &["-c", &script]);
+    client.wait_for_output("begun");
+    client
 }
 
-/// An answer that must have come whole.
-fn assert_whole(answer: Option<http::Response>) {
-    let answer = answer.expect("the slow answer");
-    assert_eq!(answer.status, 200);
-    let length: usize = answer.header("content-length").unwrap().parse().unwrap();
-    assert_eq!(answer.body.len(), length, "the answer was cut off");
+/// The client has read to the last line.
+fn assert_answered(client: &Container) {
+    client.wait_exit(LIMIT);
+    let logs = client.logs();
+    assert_eq!(logs.stdout, format!("begun\n{}\n", images::LAST_LINE), "{}", logs.stderr);
 }
 
 #[test]
@@ -36,14 +34,10 @@ fn nginx_that_wants_quit_finishes_a_slow_answer_when_it_is_stopped_with_term() {
     let options = [&published()[..], &stop_signal].concat();
     let container = Container::run(images::nginx(), &options, &[]);
     container.wait_for_status(ENDPOINTS, "/readyz", 200);
-    let slow = begin_request(&container, "/slow");
-    // The engine's port forwarding ends with the container and may cut off what was sent last: this
-    // request keeps nginx until the other's answer has arrived.
-    let slower = begin_request(&container, "/slower");
+    let client = begin_slow_request(&container);
     container.stop(STOP);
 
-    assert_whole(slow.join().unwrap());
-    assert_eq!(slower.join().unwrap().expect("the slower answer").status, 200);
+    assert_answered(&client);
     assert_eq!(container.wait_exit(LIMIT), 0);
     assert_eq!(container.event("drain started")["signal"], "TERM");
     assert_eq!(container.event("stop signal sent")["signal"], "QUIT");
@@ -62,12 +56,11 @@ fn an_image_whose_stopsignal_is_quit_is_drained_by_it() {
     let options = [&published()[..], &stop_signal].concat();
     // A built image keeps the entry point and the command of its base.
     let container = Container::run(&image, &options, &[]);
-    let slow = begin_request(&container, "/slow");
-    let slower = begin_request(&container, "/slower");
+    container.wait_for_status(ENDPOINTS, "/readyz", 200);
+    let client = begin_slow_request(&container);
     container.stop(STOP);
 
-    assert_whole(slow.join().unwrap());
-    assert_eq!(slower.join().unwrap().expect("the slower answer").status, 200);
+    assert_answered(&client);
     assert_eq!(container.wait_exit(LIMIT), 0);
     assert_eq!(container.event("drain started")["signal"], "QUIT");
 }
@@ -92,11 +85,10 @@ fn redis_runs_and_ends_cleanly() {
 fn a_python_app_answers_its_open_request_and_its_exit_code_is_the_containers() {
     let container = Container::run(images::python(), &published(), &[]);
     container.wait_for_status(ENDPOINTS, "/readyz", 200);
-    let slow = begin_request(&container, "/slow");
+    let client = begin_slow_request(&container);
     container.stop(STOP);
 
-    let answer = slow.join().unwrap().expect("the slow answer");
-    assert_eq!((answer.status, answer.body.as_str()), (200, "python\n"));
+    assert_answered(&client);
     assert_eq!(container.wait_exit(LIMIT), 7);
     assert_eq!(container.event("drain ended")["killed"], 0);
 }

@@ -48,14 +48,16 @@ pub fn busybox_files() -> Files {
     files
 }
 
-/// This machine's nginx; /slow takes five seconds to send, /slower eight.
+/// How the slow answers of the servers end.
+pub const LAST_LINE: &str = "the last line";
+
+/// This machine's nginx; /slow takes five seconds to send.
 pub fn nginx() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     let files = || {
         server_files("/usr/sbin/nginx")
             .text("/etc/nginx.conf", NGINX_CONF)
-            .text("/srv/slow", &"a line of a slow answer\n".repeat(4_300))
-            .text("/srv/slower", &"a line of a slow answer\n".repeat(6_900))
+            .text("/srv/slow", &format!("{}{LAST_LINE}\n", "a line\n".repeat(14_000)))
             .change(r#"CMD ["/usr/sbin/nginx","-e","stderr","-c","/etc/nginx.conf"]"#)
     };
     IMAGE.get_or_init(|| files().import())
@@ -78,7 +80,7 @@ http {
     server {
         listen 8080;
         root /srv;
-        location /slow { limit_rate 20k; }
+        location = /slow { limit_rate 20k; }
         location / { return 200 nginx; }
     }
 }
@@ -95,8 +97,8 @@ pub fn redis() -> &'static str {
     IMAGE.get_or_init(|| files().import())
 }
 
-/// This machine's Python with an HTTP app: /slow takes four seconds, and after a stop, the open
-/// requests answered, it exits with 7.
+/// This machine's Python with an HTTP app: /slow takes four seconds between its two lines, and after a
+/// stop, the open requests answered, it exits with 7.
 pub fn python() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     let files = || {
@@ -116,13 +118,14 @@ import http.server, signal, sys, threading, time
 
 class App(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        first, last = b"first\n", b"the last line\n"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(first) + len(last)))
+        self.end_headers()
+        self.wfile.write(first)
         if self.path == "/slow":
             time.sleep(4)
-        body = b"python\n"
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(last)
 
     def log_message(self, *_):
         pass
@@ -134,8 +137,6 @@ server = Server(("0.0.0.0", 8080), App)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 server.serve_forever()
 server.server_close()
-# As an app does that has connections to close; the engine needs it to hand on the last answer.
-time.sleep(1)
 sys.exit(7)
 "#;
 
