@@ -117,13 +117,20 @@ remove_test_objects() {
     docker image prune --all --force --filter "label=$label" >/dev/null || true
 }
 
+tests=
 clean_up() {
     set +e
+    # timeout(1) and terminals signal the whole group: bash gives up at a second one.
+    trap '' HUP INT TERM
+    [ -z "$tests" ] || kill -TERM -- "-$tests" 2>/dev/null
     remove_apt_files
     remove_test_objects
     stop_engine
 }
 trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # -------------------------------------------------------------------------------------------------
 
@@ -150,8 +157,13 @@ export TEST_RUN
 
 # The programs that the tests start; `cargo test --test` alone builds none.
 cargo build --locked --examples
-if [ $# -gt 0 ]; then
-    cargo test --locked --test behaviour -- "$@"
-else
-    cargo test --locked --no-fail-fast --lib --test behaviour
-fi
+what=(--test behaviour -- "$@")
+[ $# -gt 0 ] || what=(--no-fail-fast --lib --test behaviour)
+# In a group of its own and waited for: a signal to this script counts at once, and ends that group.
+set -m
+cargo test --locked "${what[@]}" </dev/null &
+tests=$!
+set +m
+wait "$tests" && status=0 || status=$?
+tests=
+exit "$status"
