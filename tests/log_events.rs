@@ -317,11 +317,17 @@ fn labels_that_nobody_gave_are_left_out_and_the_instance_is_the_host() {
 
 #[test]
 fn with_no_check_of_the_app_the_start_event_says_so() {
-    let mut stead = Stead::script("exit 0").start();
+    let mut stead = Stead::script("exit 0").listening().start();
     assert_eq!(stead.wait_exit(LIMIT), 0);
     let starting = stead.wait_for_event("starting", LIMIT);
     assert_eq!(starting["app"], "none: readiness knows nothing of the app");
-    assert_eq!(starting["listen"], "off");
+}
+
+#[test]
+fn with_no_endpoints_the_start_event_says_so() {
+    let mut stead = Stead::script("exit 0").start();
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+    assert_eq!(stead.wait_for_event("starting", LIMIT)["listen"], "off");
 }
 
 #[test]

@@ -91,16 +91,19 @@ fn int_and_term_reach_the_child_in_group_mode_and_alone() {
 
 #[test]
 fn all_signals_sent_at_once_all_arrive() {
+    // Without CONT: the kernel throws away a CONT that waits when a stop signal comes (`prepare_signal`
+    // in its signal.c), as POSIX has it.
+    let all = || forwarded().filter(|signal| *signal != libc::SIGCONT);
     for place in Place::BOTH {
         let stead = Stead::example("print_signals").place(place).start();
         stead.wait_ready();
-        forwarded().for_each(|signal| stead.signal(signal));
-        for signal in forwarded() {
+        all().for_each(|signal| stead.signal(signal));
+        for signal in all() {
             wait_until_got(&stead, "", signal);
         }
         stead.signal(libc::SIGTERM);
         wait_until_got(&stead, "", libc::SIGTERM);
-        assert!(forwarded().all(|signal| times_got(&stead, "", signal) == 1), "{place:?}");
+        assert!(all().all(|signal| times_got(&stead, "", signal) == 1), "{place:?}");
     }
 }
 
@@ -275,12 +278,13 @@ fn a_child_that_signals_its_parent_or_its_own_group_makes_no_echo() {
 }
 
 #[test]
-fn a_signal_for_a_child_that_has_just_ended_hurts_nobody() {
+fn a_signal_for_a_child_that_is_just_ending_hurts_nobody() {
     for _ in 0..50 {
         let mut stead = Stead::script("exit 9").start();
         stead.wait_for_event("child started", LIMIT);
-        // It may have ended already: then there is nothing to tell.
+        // Stead may have ended already; or the signal may come before the child's own end.
         let _ = sys::kill(stead.pid(), libc::SIGHUP);
-        assert_eq!(stead.wait_exit(LIMIT), 9);
+        let code = stead.wait_exit(LIMIT);
+        assert!([9, 128 + libc::SIGHUP].contains(&code), "{code}");
     }
 }

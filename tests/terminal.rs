@@ -283,9 +283,12 @@ impl Shell {
         shell
     }
 
-    /// Types a line that starts stead in front of this command.
-    fn run_under_stead(&self, command: &str) {
-        self.terminal.type_text(&format!("{} run -- {command}\n", binary().display()));
+    /// Types a line that starts stead in front of this script, and waits until it has said `ready`:
+    /// what is typed before that is anybody's.
+    fn run_under_stead(&self, script: &str) {
+        let stead = binary();
+        let line = format!("{} run -- sh -c 'echo ready; {script}'\n", stead.display());
+        self.say(&line, "\nready");
     }
 
     /// Types a line and waits until its answer has appeared once more than before.
@@ -323,13 +326,13 @@ impl Drop for Shell {
 #[test]
 fn ctrl_z_and_fg_work_under_an_interactive_shell() {
     let shell = Shell::start();
-    shell.run_under_stead("cat");
+    shell.run_under_stead("exec cat");
     shell.is_echoed("first");
     for word in ["second", "third"] {
         shell.say(CTRL_Z, "Stopped");
         shell.say("echo the-shell-is-$((40 + 2))\n", "the-shell-is-42");
         shell.say("jobs\n", "Stopped");
-        shell.say("fg\n", "run -- cat");
+        shell.say("fg\n", "exec cat");
         shell.is_echoed(word);
     }
     shell.say(CTRL_D, "prompt> ");
@@ -339,8 +342,7 @@ fn ctrl_z_and_fg_work_under_an_interactive_shell() {
 #[test]
 fn ctrl_z_and_bg_work_under_an_interactive_shell() {
     let shell = Shell::start();
-    let script = "sh -c 'n=0; while :; do n=$((n+1)); echo $n >/dev/null; sleep 0.02; done'";
-    shell.run_under_stead(script);
+    shell.run_under_stead("while :; do sleep 0.02; done");
     let bash = shell.bash.id() as i32;
     shell.say(CTRL_Z, "Stopped");
     shell.say("bg\n", "&");
@@ -358,7 +360,7 @@ fn ctrl_z_and_bg_work_under_an_interactive_shell() {
 #[test]
 fn ctrl_c_under_an_interactive_shell_gives_the_prompt_back() {
     let shell = Shell::start();
-    shell.run_under_stead("cat");
+    shell.run_under_stead("exec cat");
     shell.is_echoed("first");
     shell.say(CTRL_C, "prompt> ");
     shell.say("echo code-$?\n", "code-130");
