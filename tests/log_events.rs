@@ -1,8 +1,10 @@
-//! stead's own log: each line is one of the events that are promised, with its fields and no others.
+//! stead's own log: each line is one of the events of the README's table, with its fields and no others.
+
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::harness::{LIMIT, Place, Running, Stead, until};
+use crate::harness::{LIMIT, Place, Running, Stead, sys, until};
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug)]
@@ -18,123 +20,68 @@ enum Kind {
 
 use Kind::{Bool, OneOf, Seconds, Signal, Text, Whole};
 
-/// An event: its message, its levels, the fields that it always has, and those that it may have.
-struct Event {
-    message: &'static str,
-    levels: &'static [&'static str],
-    fields: &'static [(&'static str, Kind)],
-    further: &'static [(&'static str, Kind)],
+const PHASES: [&str; 6] = ["starting", "running", "quiescing", "draining", "killing", "finished"];
+const STATUSES: [&str; 3] = ["up", "down", "unknown"];
+
+/// What the field of this name holds in an event.
+fn kind_of(message: &str, field: &str) -> Kind {
+    match field {
+        "signal" | "received" => Signal,
+        "group" | "pid1" => Bool,
+        "phase" => OneOf(&PHASES),
+        "from" if message == "phase changed" => OneOf(&PHASES),
+        "from" | "status" => OneOf(&STATUSES),
+        "pid" | "from_pid" | "code" | "killed" | "count" | "attempts" => Whole,
+        name if name.ends_with("_s") => Seconds,
+        _ => Text,
+    }
 }
 
-const PHASES: Kind =
-    OneOf(&["starting", "running", "quiescing", "draining", "killing", "finished"]);
-const STATUSES: Kind = OneOf(&["up", "down", "unknown"]);
+/// An event: its message, its levels, the fields that it always has, and those that it may have.
+#[derive(Debug)]
+struct Event {
+    message: &'static str,
+    levels: Vec<&'static str>,
+    fields: Vec<&'static str>,
+    further: Vec<&'static str>,
+}
 
-/// The events of the README's table.
-const EVENTS: [Event; 15] = [
-    Event {
-        message: "starting",
-        levels: &["info"],
-        fields: &[
-            ("version", Text),
-            ("pid", Whole),
-            ("pid1", Bool),
-            ("listen", Text),
-            ("app", Text),
-            ("grace_s", Seconds),
-            ("drain_delay_s", Seconds),
-            ("stop_timeout_s", Seconds),
-        ],
-        further: &[],
-    },
-    Event {
-        message: "child started",
-        levels: &["info"],
-        fields: &[("pid", Whole), ("command", Text)],
-        further: &[],
-    },
-    Event {
-        message: "signal forwarded",
-        levels: &["info", "debug"],
-        fields: &[("signal", Signal), ("pid", Whole), ("group", Bool), ("from_pid", Whole)],
-        further: &[("received", Signal)],
-    },
-    Event {
-        message: "signal dropped",
-        levels: &["debug"],
-        fields: &[("signal", Signal)],
-        further: &[],
-    },
-    Event {
-        message: "phase changed",
-        levels: &["info"],
-        fields: &[("phase", PHASES), ("from", PHASES)],
-        further: &[],
-    },
-    Event {
-        message: "drain started",
-        levels: &["info"],
-        fields: &[("signal", Signal), ("grace_s", Seconds), ("drain_delay_s", Seconds)],
-        further: &[],
-    },
-    Event {
-        message: "stop signal sent",
-        levels: &["info"],
-        fields: &[("signal", Signal), ("pid", Whole)],
-        further: &[],
-    },
-    Event {
-        message: "drain ended",
-        levels: &["info"],
-        fields: &[("elapsed_s", Seconds), ("killed", Whole)],
-        further: &[],
-    },
-    Event {
-        message: "straggler signalled",
-        levels: &["info"],
-        fields: &[("signal", Signal), ("pid", Whole), ("name", Text)],
-        further: &[],
-    },
-    Event {
-        message: "straggler killed",
-        levels: &["warn"],
-        fields: &[("pid", Whole), ("name", Text)],
-        further: &[],
-    },
-    Event {
-        message: "child ended",
-        levels: &["info"],
-        fields: &[("pid", Whole), ("code", Whole)],
-        further: &[("signal", Signal)],
-    },
-    Event { message: "finished", levels: &["info"], fields: &[("code", Whole)], further: &[] },
-    Event {
-        message: "check changed",
-        levels: &["info", "warn"],
-        fields: &[
-            ("check", Text),
-            ("status", STATUSES),
-            ("from", STATUSES),
-            ("in_state_s", Seconds),
-            ("attempts", Whole),
-        ],
-        further: &[("class", Text), ("stage", Text)],
-    },
-    Event {
-        message: "setting ignored",
-        levels: &["warn"],
-        fields: &[("variable", Text), ("reason", Text)],
-        further: &[],
-    },
-    Event {
-        message: "events dropped",
-        levels: &["warn"],
-        fields: &[("count", Whole)],
-        further: &[],
-    },
-];
+/// The README's table.
+static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(|| {
+    let readme = include_str!("../README.md");
+    let (_, section) =
+        readme.split_once("\n## Log events\n").expect("a section of the log's events");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(event_of_row).collect()
+});
 
-/// The labels that may follow an event's own fields, in this order; the instance is always there.
+/// Reads a row `| message | level | fields |`. A field is there always unless its clause has a
+/// "where": a clause goes to the next comma, after a semicolon to the end.
+fn event_of_row(row: &'static str) -> Event {
+    let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
+    let levels = ["off", "error", "warn", "info", "debug"];
+    let known = |word: &&str| levels.contains(word);
+    let mut event = Event {
+        message: quoted(cells[0])[0],
+        levels: cells[1].split(|c: char| !c.is_ascii_lowercase()).filter(known).collect(),
+        fields: Vec::new(),
+        further: Vec::new(),
+    };
+    let (commas, rest) = cells[2].split_once(';').unwrap_or((cells[2], ""));
+    for clause in commas.split(", ").chain([rest]) {
+        let fields = if clause.contains("where") { &mut event.further } else { &mut event.fields };
+        fields.extend(quoted(clause));
+    }
+    event
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The labels that may follow an event's own fields; the instance is always there.
 const LABELS: [&str; 4] = ["service", "instance", "environment", "app_version"];
 
 impl Kind {
@@ -168,30 +115,20 @@ fn wrong_with(line: &str) -> Option<String> {
     if humantime::parse_rfc3339(text("timestamp")).is_err() {
         return Some("has no RFC 3339 time".to_owned());
     }
-    for (name, kind) in known.fields {
-        if !event.contains_key(*name) {
-            return Some(format!("has no {name}"));
-        }
-        if !kind.holds(&event[*name]) {
-            return Some(format!("has a {name} that is no {kind:?}"));
-        }
+    if let Some(name) = known.fields.iter().find(|name| !event.contains_key(**name)) {
+        return Some(format!("has no {name}"));
     }
     if !event.contains_key("instance") {
         return Some("has no instance".to_owned());
     }
-    let common = ["timestamp", "level", "message"];
     event.iter().find_map(|(name, value)| {
-        let own = known.fields.iter().chain(known.further).find(|(field, _)| field == name);
-        match own {
-            Some((_, kind)) => {
-                (!kind.holds(value)).then(|| format!("has a {name} that is no {kind:?}"))
-            }
-            None if common.contains(&name.as_str()) => None,
-            None if LABELS.contains(&name.as_str()) => {
-                (!Text.holds(value)).then(|| format!("has an empty {name}"))
-            }
-            None => Some(format!("has a field that is not promised: {name}")),
+        let name = name.as_str();
+        let own = known.fields.iter().chain(&known.further).any(|field| *field == name);
+        if !own && !LABELS.contains(&name) && !["timestamp", "level", "message"].contains(&name) {
+            return Some(format!("has a field that is not promised: {name}"));
         }
+        let kind = kind_of(known.message, name);
+        (!kind.holds(value)).then(|| format!("has a {name} that is no {kind:?}"))
     })
 }
 
@@ -213,7 +150,25 @@ fn messages(events: &[Value]) -> Vec<&str> {
     messages
 }
 
-/// Runs through all that stead can have to say.
+/// What stead has to say of an eventful run: all but what takes a failing system or a stuck reader.
+const TOLD: [&str; 14] = [
+    "starting",
+    "child started",
+    "signal forwarded",
+    "signal dropped",
+    "phase changed",
+    "drain started",
+    "stop signal sent",
+    "drain ended",
+    "straggler signalled",
+    "straggler killed",
+    "child ended",
+    "finished",
+    "check changed",
+    "setting ignored",
+];
+
+/// Runs through nearly all that stead can have to say.
 fn eventful(place: Place) -> Running {
     let script = "setsid print_signals --name obedient --exit-on 15:0 >/dev/null & \
                   setsid print_signals --name stubborn >/dev/null & sleep 0.3; \
@@ -246,9 +201,8 @@ fn every_line_is_an_event_of_the_table_with_exactly_its_fields() {
         let stead = eventful(place);
         let events = checked(&stead);
         let told = messages(&events);
-        // All but the one that takes a stuck reader, which has its own test.
-        for known in EVENTS.iter().filter(|known| known.message != "events dropped") {
-            assert!(told.contains(&known.message), "no `{}`, {place:?}", known.message);
+        for message in TOLD {
+            assert!(told.contains(&message), "no `{message}`, {place:?}");
         }
         for event in &events {
             for (label, value) in LABELS.iter().zip(["api", "api-1", "production", "1.2.3"]) {
@@ -277,29 +231,34 @@ fn the_log_begins_and_ends_as_promised() {
 }
 
 #[test]
-fn the_fields_come_in_the_promised_order() {
+fn an_events_own_fields_stand_between_the_common_ones_and_the_labels() {
     let stead = eventful(Place::Subreaper);
     for line in stead.stderr() {
-        // The keys as they are written: the parsed form may have them in another order.
-        let mut at = 0;
+        // The order as it is written: the parsed form may have another.
         let event: Map<String, Value> = serde_json::from_str(&line).expect("an event");
-        let known = EVENTS.iter().find(|known| event["message"] == known.message).expect("known");
-        let own = known.fields.iter().chain(known.further).map(|(name, _)| *name);
-        let own: Vec<_> = own.filter(|name| event.contains_key(*name)).collect();
         let place_of = |name: &str| line.find(&format!("\"{name}\":")).expect("the field");
-        for name in ["timestamp", "level", "message"] {
-            let here = place_of(name);
-            assert!(at <= here, "{name} is out of order: {line}");
-            at = here;
-        }
-        assert!(own.iter().all(|name| place_of(name) > at), "{line}");
-        at = own.iter().map(|name| place_of(name)).max().unwrap_or(at);
-        for name in LABELS {
-            let here = place_of(name);
-            assert!(at < here, "{name} is out of order: {line}");
-            at = here;
+        let common = ["timestamp", "level", "message"].map(place_of);
+        assert!(common.is_sorted(), "{line}");
+        let labels = LABELS.map(place_of);
+        let known = EVENTS.iter().find(|known| event["message"] == known.message).expect("known");
+        let own = known.fields.iter().chain(&known.further);
+        for at in own.filter(|name| event.contains_key(**name)).map(|name| place_of(name)) {
+            assert!(common.iter().all(|before| *before < at), "{line}");
+            assert!(labels.iter().all(|after| at < *after), "{line}");
         }
     }
+}
+
+#[test]
+fn a_term_before_the_child_is_told_as_promised() {
+    let stead = Stead::script("exit 0").before_exec(|| {
+        sys::block_only(&[libc::SIGTERM])?;
+        sys::raise(libc::SIGTERM)
+    });
+    let mut stead = stead.start();
+    assert_eq!(stead.wait_exit(LIMIT), 143);
+    let events = checked(&stead);
+    assert_eq!(messages(&events), ["ended before the child was started", "starting"]);
 }
 
 #[test]
