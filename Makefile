@@ -28,8 +28,8 @@ check: ## format, lints, documentation, dependencies
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
 	else echo "check: cargo-deny is not installed (cargo install cargo-deny): deny.toml was not checked"; fi
 
-test: build ## all tests against the real binary, real servers and real containers
-	tests/run.sh
+test: build ## all tests against the real binary, real servers and real containers; TESTS=drain:: for some
+	tests/run.sh $(TESTS)
 
 bench: build ## size, memory and speed beside the peers, in one run
 	benches/run.sh

@@ -202,6 +202,9 @@ fn head(path: &CString) -> Vec<u8> {
 /// Whether the file is no text: a shell would not run it as a script.
 fn is_binary(path: &CString) -> bool {
     let head = head(path);
+    if head.starts_with(b"\x7fELF") {
+        return true;
+    }
     let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     first_line.contains(&0)
 }

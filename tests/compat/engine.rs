@@ -26,8 +26,9 @@ impl Engine {
         symlink(harness::binary(), &init).expect("a link to stead");
         let said = File::create(place.path().join("said")).expect("a file for what it says");
         let path = |name: &str| place.path().join(name);
-        let dockerd = Command::new("dockerd")
-            .arg("--init-path")
+        // In a network of its own: without a bridge, dockerd deletes the docker0 of the engine beside it.
+        let dockerd = Command::new("unshare")
+            .args(["--net", "dockerd", "--init-path"])
             .arg(init)
             .arg("--data-root")
             .arg(path("data"))
