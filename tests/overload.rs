@@ -1,0 +1,193 @@
+//! Under load, and at the limit of its descriptors, stead answers, forwards signals and stays small.
+
+use std::fs;
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::app::{Answer, App, Serve, idle};
+use crate::hardening::{GET, HALF, SlowClients, connections, descriptors, resident_kib};
+use crate::harness::http::{connect, exchange};
+use crate::harness::{LIMIT, Running, Stead, until};
+use crate::protocol::{answering, is_answered, read_answer};
+
+/// CPU time that a process has used.
+fn cpu_time(pid: i32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a living process");
+    // Fields 14 and 15 of proc(5), counted behind the name, which may hold anything; in ticks of 10 ms.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split(' ').collect();
+    let ticks = |field: usize| fields[field].parse::<u64>().expect("a number of ticks");
+    Duration::from_millis(10 * (ticks(12) + ticks(13)))
+}
+
+/// How long a GET of `/readyz` takes, on a new connection each; in order of time.
+fn latencies(stead: &Running, count: usize) -> Vec<Duration> {
+    let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut times: Vec<_> = (0..count)
+        .map(|_| {
+            let began = Instant::now();
+            let answer = exchange(stead.port(), request);
+            let took = began.elapsed();
+            assert_eq!(answer.map(|answer| answer.status), Some(503));
+            thread::sleep(Duration::from_millis(3));
+            took
+        })
+        .collect();
+    times.sort_unstable();
+    times
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent).div_ceil(100) - 1]
+}
+
+/// A stead with a check that is stuck for as long as the app lives.
+fn with_a_stuck_check(app: &App, stead: Stead) -> Running {
+    app.answers(Answer::Silence);
+    let stead = stead.env("STEAD_APP_URL", app.url("/")).serve();
+    is_answered(&stead);
+    assert!(until(LIMIT, || !app.requests().is_empty()));
+    stead
+}
+
+#[test]
+fn readyz_answers_within_10_ms_at_p99_while_a_thousand_clients_are_slow_and_a_check_hangs() {
+    let (undisturbed_app, app) = (App::new(), App::new());
+    let undisturbed = with_a_stuck_check(&undisturbed_app, idle());
+    let stead = with_a_stuck_check(&app, idle());
+    let _clients = SlowClients::of(&stead, 1000, "mixed");
+    let limit = Duration::from_millis(10);
+    // What is measured is stead, and others have the machine as well: a round in which a stead left
+    // alone misses the limit shows nothing, and three that show something must all miss it.
+    let mut missed = Vec::new();
+    for round in 1..=12 {
+        let alone = latencies(&undisturbed, 300);
+        let loaded = latencies(&stead, 300);
+        let (p99, alone_p99) = (percentile(&loaded, 99), percentile(&alone, 99));
+        println!(
+            "round {round}: p50 {:?}, p99 {p99:?}, max {:?}; a stead left alone: p50 {:?}, p99 {alone_p99:?}, max {:?}",
+            percentile(&loaded, 50),
+            loaded[299],
+            percentile(&alone, 50),
+            alone[299],
+        );
+        if p99 < limit {
+            return;
+        }
+        if alone_p99 < limit {
+            missed.push((p99, alone_p99));
+        }
+        assert!(missed.len() < 3, "p99, and that of a stead left alone: {missed:?}");
+    }
+    panic!("the machine is too busy to measure on: {missed:?}");
+}
+
+#[test]
+fn signals_come_first_while_a_thousand_clients_are_slow_and_a_check_hangs() {
+    let script = "trap 'echo usr1' USR1; trap 'echo term; exit 7' TERM; echo ready; \
+                  while :; do sleep 1000 & wait; done";
+    let app = App::new();
+    let mut stead = with_a_stuck_check(&app, Stead::script(script));
+    stead.wait_ready();
+    let _clients = SlowClients::of(&stead, 1000, "mixed");
+    let lines = |stead: &Running| stead.stdout().len();
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let (before, began) = (lines(&stead), Instant::now());
+        stead.signal(libc::SIGUSR1);
+        assert!(until(LIMIT, || lines(&stead) > before), "USR1 was lost");
+        times.push(began.elapsed());
+        thread::sleep(Duration::from_millis(10));
+    }
+    times.sort_unstable();
+    println!("from stead to a shell's line: p50 {:?}, max {:?}", times[25], times[49]);
+    // The shell's own work and this test's polling are in it.
+    assert!(times[25] < Duration::from_millis(30), "{times:?}");
+    let began = Instant::now();
+    stead.signal(libc::SIGTERM);
+    assert!(until(LIMIT, || stead.stdout().contains(&"term".to_owned())));
+    assert!(began.elapsed() < Duration::from_millis(500));
+    assert_eq!(stead.wait_exit(LIMIT), 7);
+}
+
+#[test]
+fn five_thousand_connections_leave_no_descriptor_and_little_memory() {
+    let stead = answering();
+    assert!(until(LIMIT, || connections(&stead) == 0));
+    let (open, before) = (descriptors(stead.pid()), resident_kib(stead.pid()));
+    for number in 0..5000 {
+        let Ok(mut stream) = connect(stead.port()) else {
+            panic!("connection {number} was refused");
+        };
+        match number % 5 {
+            0 => {
+                stream.write_all(GET).unwrap();
+                assert_eq!(read_answer(&mut stream).unwrap().status, 200);
+            }
+            1 => stream.write_all(HALF).unwrap(),
+            2 => stream.write_all(b"\x16\x03\x01").unwrap(),
+            // Goes away with a reset in the middle of the answers.
+            3 => {
+                stream.write_all(&GET.repeat(50)).unwrap();
+                let socket = socket2::SockRef::from(&stream);
+                socket.set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            _ => {}
+        }
+    }
+    let settled = until(LIMIT, || descriptors(stead.pid()) <= open);
+    let left = descriptors(stead.pid());
+    assert!(settled, "{left} descriptors, and {open} before");
+    let after = resident_kib(stead.pid());
+    println!("resident: {before} KiB before, {after} KiB after 5,000 connections");
+    assert!(after < before + 2048, "{before} KiB before, {after} KiB after");
+    is_answered(&stead);
+}
+
+#[test]
+fn without_free_descriptors_it_waits_without_spinning_and_recovers() {
+    let stead = idle().under(["prlimit", "--nofile=64"]).serve();
+    is_answered(&stead);
+    let clients = SlowClients::of(&stead, 200, "half");
+    let pid = stead.pid();
+    let full = until(LIMIT, || descriptors(pid) >= 60);
+    assert!(full, "{} descriptors", descriptors(pid));
+    let (before, began) = (cpu_time(pid), Instant::now());
+    let mut most = 0;
+    let _ = until(Duration::from_secs(2), || {
+        most = most.max(descriptors(pid));
+        false
+    });
+    let used = cpu_time(pid).saturating_sub(before);
+    println!("CPU time in {:?} at the limit: {used:?}", began.elapsed());
+    assert!(most >= 63, "the limit was not reached: {most}");
+    assert!(used < Duration::from_millis(500), "{used:?}");
+    drop(clients);
+    is_answered(&stead);
+}
+
+/// A stead that slow clients leave without a free descriptor, in front of this script.
+fn without_descriptors(script: &str) -> (Running, SlowClients) {
+    let stead = Stead::script(script).under(["prlimit", "--nofile=64"]).serve();
+    stead.wait_ready();
+    let clients = SlowClients::of(&stead, 500, "half");
+    assert!(until(LIMIT, || descriptors(stead.pid()) >= 63));
+    (stead, clients)
+}
+
+#[test]
+fn without_free_descriptors_signals_still_arrive() {
+    let script = "trap 'kill $!; exit 7' TERM; echo ready; while :; do sleep 1000 & wait; done";
+    let (mut stead, _clients) = without_descriptors(script);
+    stead.signal(libc::SIGTERM);
+    assert_eq!(stead.wait_exit(LIMIT), 7);
+}
+
+#[test]
+fn without_free_descriptors_what_the_child_leaves_behind_is_still_stopped() {
+    let script = "trap 'exit 7' TERM; sleep 1000 & echo ready; while :; do sleep 1000 & wait; done";
+    let (mut stead, _clients) = without_descriptors(script);
+    stead.signal(libc::SIGTERM);
+    assert_eq!(stead.wait_exit(LIMIT), 7);
+    assert_eq!(stead.processes(), Vec::<i32>::new());
+}
