@@ -11,16 +11,29 @@
     reason = "what holds for stead's own processes and clocks does not hold for its tests"
 )]
 
+mod answers;
+mod app;
 mod architecture;
+mod check_command;
 mod compat;
+mod configuration;
 mod containers;
+mod disclosure;
 mod drain;
 mod early_signals;
+mod endpoints;
 mod exit_codes;
+mod hardening;
 mod harness;
+mod install;
 mod isolation;
 mod log_events;
+mod mistakes;
 mod names;
+mod network;
+mod overload;
+mod protocol;
+mod readiness;
 mod reaping;
 mod signals;
 mod spawn;
