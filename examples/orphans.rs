@@ -1,5 +1,5 @@
-//! `orphans COUNT` makes that many orphans, which sleep; says `ready`; ends them all together when it
-//! gets USR1 and says `released`; and itself ends with 0 at TERM.
+//! `orphans COUNT` makes that many orphans, which sleep; says `ready`; lets them end all together when
+//! it gets USR1, and says `gone` when the last has; and itself ends with 0 at TERM.
 #![expect(clippy::disallowed_methods, reason = "a program of the tests")]
 
 use std::process::exit;
@@ -11,17 +11,15 @@ fn main() {
     let signals = set_of(&[libc::SIGUSR1, libc::SIGTERM]);
     // SAFETY: the set is initialised; null asks for no old mask.
     unsafe { libc::sigprocmask(libc::SIG_BLOCK, &signals, std::ptr::null_mut()) };
-    let mut gate: [c_int; 2] = [-1; 2];
-    // SAFETY: the array has room for two descriptors.
-    if unsafe { libc::pipe(gate.as_mut_ptr()) } != 0 {
-        fail("a pipe");
-    }
-    let [wait_at, held] = gate;
+    // The orphans read from the gate, which says nothing until it is closed; and they alone hold the
+    // writing end of the other pipe, which therefore ends with the last of them.
+    let [wait_at, gate] = pipe();
+    let [all, alive] = pipe();
 
     // SAFETY: this process has one thread, so the copy may do anything.
     match unsafe { libc::fork() } {
         -1 => fail("the parent of the orphans"),
-        0 => make_orphans(count, wait_at, held),
+        0 => make_orphans(count, wait_at, gate),
         parent => {
             let mut status = 0;
             // SAFETY: `status` is valid for the call.
@@ -31,6 +29,7 @@ fn main() {
             }
         }
     }
+    close(alive);
     println!("ready {count}");
     loop {
         let mut signal = 0;
@@ -39,24 +38,21 @@ fn main() {
         if signal == libc::SIGTERM {
             exit(0);
         }
-        // SAFETY: the descriptor is this program's own. The last writer is gone: every reader wakes.
-        unsafe { libc::close(held) };
-        println!("released");
+        close(gate);
+        wait_for_end(all);
+        println!("gone");
     }
 }
 
 /// Forks them and ends, by which they become orphans.
-fn make_orphans(count: usize, wait_at: c_int, held: c_int) -> ! {
-    // SAFETY: the descriptor is this process's own copy.
-    unsafe { libc::close(held) };
+fn make_orphans(count: usize, wait_at: c_int, gate: c_int) -> ! {
+    close(gate);
     for _ in 0..count {
         // SAFETY: this process has one thread, so the copy may do anything.
         match unsafe { libc::fork() } {
             -1 => exit(1),
             0 => {
-                let mut byte = 0u8;
-                // SAFETY: one byte is valid for the call, which ends when the gate opens.
-                unsafe { libc::read(wait_at, (&raw mut byte).cast(), 1) };
+                wait_for_end(wait_at);
                 // SAFETY: _exit(2) takes an integer.
                 unsafe { libc::_exit(0) }
             }
@@ -64,6 +60,27 @@ fn make_orphans(count: usize, wait_at: c_int, held: c_int) -> ! {
         }
     }
     exit(0)
+}
+
+fn pipe() -> [c_int; 2] {
+    let mut ends = [-1; 2];
+    // SAFETY: the array has room for two descriptors.
+    if unsafe { libc::pipe(ends.as_mut_ptr()) } != 0 {
+        fail("a pipe");
+    }
+    ends
+}
+
+fn close(fd: c_int) {
+    // SAFETY: the callers own the descriptor, and use it no more.
+    unsafe { libc::close(fd) };
+}
+
+/// Waits until nobody can write to this pipe any more; nobody ever does.
+fn wait_for_end(pipe: c_int) {
+    let mut byte = 0u8;
+    // SAFETY: one byte is valid for the call.
+    unsafe { libc::read(pipe, (&raw mut byte).cast(), 1) };
 }
 
 fn set_of(signals: &[c_int]) -> libc::sigset_t {

@@ -175,7 +175,14 @@ fn eventful(place: Place) -> Running {
                   exec print_signals --exit-on 15:3";
     let mut stead = Stead::script(script)
         .options(["--drain-delay", "200ms", "--grace", "1500ms", "--log-level", "debug"])
-        .options(["--rewrite", "USR1:USR2", "--rewrite", "URG:0", "--app-port", "1"])
+        .options([
+            "--rewrite",
+            "USR1:USR2",
+            "--rewrite",
+            "URG:0",
+            "--app-url",
+            "http://127.0.0.1:1/",
+        ])
         .env("SERVICE_NAME", "api")
         .env("INSTANCE_ID", "api-1")
         .env("NODE_ENV", "production")
