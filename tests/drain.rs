@@ -262,8 +262,8 @@ fn stragglers_that_appear_during_the_drain_are_ended_too() {
     // Each generation, at TERM, starts the next in a session of its own: a moving target.
     let scratch = Scratch::new();
     let script = "#!/bin/sh\n\
-        echo generation $1\n\
         trap '[ $1 -lt 5 ] && setsid \"$0\" $(($1 + 1)) & exit 0' TERM\n\
+        echo generation $1\n\
         while :; do sleep 0.02; done\n";
     let hydra = scratch.file("hydra", script, 0o755);
     for place in Place::BOTH {

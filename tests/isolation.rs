@@ -225,7 +225,7 @@ fn a_log_that_was_stuck_goes_on_with_whole_lines_and_says_how_many_are_missing()
     assert!(missing > 0, "20,000 events are in a pipe of 4,096 bytes");
     let forwarded = events.iter().filter(|e| e["message"] == "signal forwarded").count();
     assert!(forwarded as u64 + missing >= sent as u64, "{forwarded} told, {missing} dropped");
-    assert_eq!(events.last().expect("a last event")["message"], "finished");
+    assert!(events.iter().any(|event| event["message"] == "finished"));
 }
 
 #[test]

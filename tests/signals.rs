@@ -267,7 +267,7 @@ fn a_child_that_signals_its_parent_or_its_own_group_makes_no_echo() {
         let stead = Stead::script(script).options(options).start();
         stead.wait_ready();
         stead.signal(libc::SIGUSR2);
-        wait_until_got(&stead, "", libc::SIGUSR2);
+        stead.wait_for("USR2 forwarded", LIMIT, |event| event["signal"] == "USR2");
         let forwarded: Vec<_> = stead
             .events_of("signal forwarded")
             .iter()
