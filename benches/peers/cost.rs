@@ -1,5 +1,6 @@
 //! What a whole process costs from its start to its end: around `true`, and as a health check.
 
+use std::ffi::OsString;
 use std::io;
 use std::process::Command;
 
@@ -7,7 +8,7 @@ use crate::Rounds;
 use crate::report::{Goal, Section, Table};
 use crate::samples::{Samples, decimals, there_and_back, times, us};
 use crate::sys;
-use crate::wrapper::{Wrappers, bare};
+use crate::wrapper::{Wrapper, Wrappers, bare, find};
 
 /// A command and what its runs have cost.
 struct Cost {
@@ -15,13 +16,13 @@ struct Cost {
     command: Command,
     wall: Samples,
     cpu: Samples,
-    max_rss: u64,
+    max_rss: Samples,
 }
 
 impl Cost {
     fn of(name: &str, command: Command) -> Cost {
-        let [wall, cpu] = [Samples::default(), Samples::default()];
-        Cost { name: name.to_owned(), command, wall, cpu, max_rss: 0 }
+        let [wall, cpu, max_rss] = std::array::from_fn(|_| Samples::default());
+        Cost { name: name.to_owned(), command, wall, cpu, max_rss }
     }
 
     fn run_once(&mut self) -> io::Result<()> {
@@ -33,7 +34,7 @@ impl Cost {
             return Err(io::Error::other(format!("{} ended with {}", self.name, ended.status)));
         }
         self.cpu.add(ended.cpu);
-        self.max_rss = self.max_rss.max(ended.max_rss);
+        self.max_rss.add(ended.max_rss);
         Ok(())
     }
 }
@@ -47,7 +48,9 @@ fn run_all(costs: &mut [Cost], rounds: usize) -> io::Result<()> {
 }
 
 pub fn of_wrapping_true(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
-    let mut costs = wrappers.all().map(|it| Cost::of(it.name, it.around(&["true".into()])));
+    let program = OsString::from(find("true")?);
+    let around = |it: &Wrapper| Cost::of(it.name, it.around(std::slice::from_ref(&program)));
+    let mut costs = wrappers.all().map(around);
     run_all(&mut costs, rounds.runs)?;
     let note = format!("On one CPU, {} runs each, taking turns; `true` is within.", rounds.runs);
     let mut table = Table::new(
@@ -74,25 +77,30 @@ pub fn of_wrapping_true(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Sect
     Ok(Section { tables: vec![table], goals: Vec::new() })
 }
 
-pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
-    let stead = &wrappers.stead;
-    let port = stead.port.unwrap_or(0);
+/// The commands that health checks are made of, asking the stead on this port; the last asks nobody.
+fn checks(stead: &Wrapper, port: u16) -> io::Result<[Cost; 4]> {
     let url = format!("http://127.0.0.1:{port}/livez");
-    let cpus = sys::processors()?;
-    let _running = sys::pinned(&cpus[..1], || stead.around_sleep())?;
     let command = |program: &str, arguments: &[&str]| {
-        let mut command = bare(program);
+        let mut command = bare(find(program)?);
         command.args(arguments);
-        command
+        Ok::<_, io::Error>(command)
     };
     let mut check = bare(stead.file()?);
     check.arg("check").env("STEAD_LISTEN", format!(":{port}"));
-    let mut costs = [
+    Ok([
         Cost::of("`stead check`", check),
-        Cost::of("`wget -q --spider` (HEAD)", command("wget", &["-q", "--spider", &url])),
-        Cost::of("`curl -fsS -o /dev/null`", command("curl", &["-fsS", "-o", "/dev/null", &url])),
-        Cost::of("`true`, which asks nothing", command("true", &[])),
-    ];
+        Cost::of("`wget -q --spider` (HEAD)", command("wget", &["-q", "--spider", &url])?),
+        Cost::of("`curl -fsS -o /dev/null`", command("curl", &["-fsS", "-o", "/dev/null", &url])?),
+        Cost::of("`true`, which asks nothing", command("true", &[])?),
+    ])
+}
+
+pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
+    let stead = &wrappers.stead;
+    let port = stead.port.unwrap_or(0);
+    let cpus = sys::processors()?;
+    let _running = sys::pinned(&cpus[..1], || stead.around_sleep())?;
+    let mut costs = checks(stead, port)?;
     run_all(&mut costs, rounds.runs)?;
     let note = format!(
         "Whole processes that ask the same `stead run` for /livez, on one CPU, {} runs each, taking turns. \
@@ -111,7 +119,8 @@ pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     let mut table = Table::new("A health check", &note, &head);
     let [check, wget, curl, _] = &costs;
     for cost in &costs {
-        let rest = [times(curl.cpu.median(), cost.cpu.median()), cost.max_rss.to_string()];
+        let rest =
+            [times(curl.cpu.median(), cost.cpu.median()), format!("{:.0}", cost.max_rss.median())];
         table.row(&cost.name, cost.microseconds().into_iter().chain(rest));
     }
     let ratio = |other: &Cost| decimals(other.cpu.median() / check.cpu.median());

@@ -126,7 +126,7 @@ impl Wrapper {
 
     /// The wrapper in front of `sleep`, until the value is dropped.
     pub fn around_sleep(&self) -> io::Result<Running> {
-        let running = Running(self.around(&["sleep".into(), "infinity".into()]).spawn()?);
+        let running = Running(self.around(&[find("sleep")?.into(), "infinity".into()]).spawn()?);
         if let Some(port) = self.port {
             wait_until_listening(port)?;
         }
@@ -142,7 +142,8 @@ impl Wrapper {
     }
 }
 
-/// A command with an environment of `PATH` alone, and nobody to talk to.
+/// A command with an environment of `PATH` alone, and nobody to talk to. What is measured is given by its path: for a
+/// bare name `std` would fork where it else uses posix_spawn(3), which costs the child more.
 pub fn bare(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
