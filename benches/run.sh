@@ -1,6 +1,6 @@
 #!/bin/sh
 # Figures beside the peers, into BENCHMARKS.md: what `make bench` runs once stead is built.
-# QUICK=1 tries everything with a few rounds and keeps nothing.
+# QUICK=1 tries everything with a few rounds, ONLY=orphans measures that part alone; neither is kept.
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin

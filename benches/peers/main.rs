@@ -78,11 +78,12 @@ fn main() -> ExitCode {
         return mode.run();
     }
     let quick = std::env::var_os("QUICK").is_some_and(|value| !value.is_empty() && value != "0");
-    match measure(if quick { &QUICK } else { &FULL }) {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    match measure(if quick { &QUICK } else { &FULL }, &only) {
         Ok(report) => {
             println!("{report}");
-            if quick {
-                eprintln!("QUICK: too few rounds to keep, BENCHMARKS.md stays as it was");
+            if quick || !only.is_empty() {
+                eprintln!("bench: BENCHMARKS.md stays as it was, since QUICK or ONLY was set");
                 return ExitCode::SUCCESS;
             }
             report.store(BENCHMARKS).map_or_else(failed, |()| ExitCode::SUCCESS)
@@ -96,7 +97,8 @@ fn failed(error: io::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn measure(rounds: &Rounds) -> io::Result<Report> {
+/// Measures the parts whose name holds the word, which is all when there is none.
+fn measure(rounds: &Rounds, only: &str) -> io::Result<Report> {
     let wrappers = Wrappers::find()?;
     let mut report = Report::about_this_machine(&wrappers)?;
     let parts: [(&str, Part); 8] = [
@@ -109,7 +111,7 @@ fn measure(rounds: &Rounds) -> io::Result<Report> {
         ("/livez under load", http::measure),
         ("health-check commands", cost::of_checks),
     ];
-    for (name, part) in parts {
+    for (name, part) in parts.into_iter().filter(|(name, _)| name.contains(only)) {
         eprintln!("measuring: {name}");
         let section = part(&wrappers, rounds)
             .map_err(|error| io::Error::other(format!("{name}: {error}")))?;
