@@ -15,8 +15,8 @@ pub enum Mode {
     Stamp,
     /// Writes one stamp at its start and one for each SIGUSR1.
     Echo,
-    /// Leaves this many orphans to the init, ends them together when a byte comes on stdin, writes how
-    /// many nanoseconds later the last one was reaped, and stays until stdin ends.
+    /// Leaves this many orphans to the init and writes a stamp, ends them together when a byte comes on stdin, writes a
+    /// stamp when the last one was reaped, and stays until stdin ends.
     Orphans(usize),
 }
 
@@ -79,14 +79,13 @@ fn leave_orphans(count: usize) -> io::Result<()> {
     }
     write_stamp(sys::now())?;
     io::stdin().read_exact(&mut [0])?;
-    let start = sys::now();
     drop(held_open);
     for orphan in orphans {
         while sys::exists(orphan) {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
-    write_stamp(sys::now() - start)?;
+    write_stamp(sys::now())?;
     io::stdin().read_to_end(&mut Vec::new()).map(drop)
 }
 

@@ -58,6 +58,8 @@ fn start(wrapper: &Wrapper) -> io::Result<u64> {
     command.stdout(stdout);
     let before = sys::now();
     let child = command.spawn()?;
+    // It holds the writing end too, and a child that fails would be waited for without end.
+    drop(command);
     let stamp = sys::read_stamp(&mut stamps)
         .map_err(|error| io::Error::other(format!("{}: {error}", wrapper.name)))?;
     sys::wait_with_usage(child.id())?;
