@@ -107,9 +107,9 @@ fn measure(rounds: &Rounds, only: &str) -> io::Result<Report> {
         ("start-up", startup::measure),
         ("signals", signals::measure),
         ("start and end around `true`", cost::of_wrapping_true),
+        ("health-check commands", cost::of_checks),
         ("orphans", orphans::measure),
         ("/livez under load", http::measure),
-        ("health-check commands", cost::of_checks),
     ];
     for (name, part) in parts.into_iter().filter(|(name, _)| name.contains(only)) {
         eprintln!("measuring: {name}");

@@ -1,12 +1,16 @@
 //! From kill(2) on the wrapper to the same signal in its child.
 
 use std::io::{self, PipeReader};
+use std::time::Duration;
 
 use crate::Rounds;
 use crate::report::{Goal, Section, Table};
 use crate::samples::{Samples, ms, there_and_back, times, us};
 use crate::sys;
 use crate::wrapper::{Running, Wrapper, Wrappers};
+
+/// Between one signal and the next.
+const PAUSE: Duration = Duration::from_micros(200);
 
 pub fn measure(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     let all = wrappers.all();
@@ -45,8 +49,9 @@ fn table(wrappers: &Wrappers, processors: &str, samples: &[Samples]) -> Table {
         &format!("A signal's way to the child, {processors}"),
         &format!(
             "µs from just before SIGUSR1 is sent to the wrapper to the child's return from \
-             sigwaitinfo(2), {} signals each, taking turns.",
-            samples[0].len()
+             sigwaitinfo(2), {} signals each, taking turns, {} µs apart.",
+            samples[0].len(),
+            PAUSE.as_micros()
         ),
         &["wrapper", "p50", "of tini's", "p99", "of tini's", "max"],
     );
@@ -65,6 +70,8 @@ fn signal_all(all: &[&Wrapper], rounds: usize) -> io::Result<Vec<Samples>> {
     let mut samples: Vec<Samples> = all.iter().map(|_| Samples::default()).collect();
     for at in there_and_back(rounds, all.len()) {
         let (process, stamps) = &mut running[at];
+        // The one before writes its log now, and this one is at rest.
+        std::thread::sleep(PAUSE);
         let before = sys::now();
         sys::send_signal(process.pid(), libc::SIGUSR1)?;
         samples[at].add(sys::read_stamp(stamps)? - before);
