@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 const PAUSE: Duration = Duration::from_secs(1);
+/// Clients know nothing of each other: each waits a little longer than the one before, up to this.
+const SPREAD_MS: u64 = 500;
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ";
 
 /// What a connection does besides being there.
@@ -24,6 +26,7 @@ enum Kind {
 /// One of the clients.
 struct Client {
     kind: Kind,
+    pause: Duration,
     stream: Option<TcpStream>,
     /// When it connects again, or sends its next byte.
     next: Instant,
@@ -61,13 +64,14 @@ impl Client {
             ("half", _) | ("mixed", 1) => Kind::Half,
             _ => Kind::Drip,
         };
-        Self { kind, stream: None, next: Instant::now(), sent: 0 }
+        let pause = PAUSE + Duration::from_millis(number as u64 % SPREAD_MS);
+        Self { kind, pause, stream: None, next: Instant::now(), sent: 0 }
     }
 
     fn go_on(&mut self, address: SocketAddr, now: Instant) {
         if self.stream.as_ref().is_some_and(is_closed) {
             self.stream = None;
-            self.next = now + PAUSE;
+            self.next = now + self.pause;
         }
         if now < self.next {
             return;
