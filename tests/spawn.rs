@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::harness::{
@@ -209,20 +209,37 @@ fn options_end_at_the_command_with_and_without_the_dashes() {
 #[test]
 fn nothing_of_the_start_directory_is_held() {
     let scratch = Scratch::new();
-    let there = scratch.path().join("mounted");
-    std::fs::create_dir(&there).unwrap();
-    let run = |program: &str, args: &[&OsStr]| {
-        let output = Command::new(program).args(args).output().expect("mount is installed");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    let tmpfs = ["-t", "tmpfs", "none"].map(OsStr::new);
-    run("mount", &[&tmpfs[..], &[there.as_os_str()]].concat());
-    let mut stead = Stead::script("pwd; cd /; echo ready; exec sleep 1000").cwd(&there).start();
+    // Taken out of the way whatever becomes of the test, before the directory below it goes.
+    let mounted = Mounted::on(scratch.path().join("mounted"));
+    let script = "pwd; cd /; echo ready; exec sleep 1000";
+    let mut stead = Stead::script(script).cwd(&mounted.0).start();
     stead.wait_ready();
-    assert_eq!(stead.stdout()[0], there.to_string_lossy());
-    run("umount", &[there.as_os_str()]);
+    assert_eq!(stead.stdout()[0], mounted.0.to_string_lossy());
+    let output = Command::new("umount").arg(&mounted.0).output().expect("umount is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 143);
+}
+
+/// A file system of its own on this directory.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn on(path: PathBuf) -> Self {
+        std::fs::create_dir(&path).expect("a directory");
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "none"]).arg(&path);
+        let output = command.output().expect("mount is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self(path)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Where the test has unmounted it there is nothing left to do, and this says so.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).stderr(Stdio::null()).status();
+    }
 }
 
 #[test]
