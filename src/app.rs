@@ -94,9 +94,10 @@ pub fn main(args: &[OsString]) -> Exit {
     })
 }
 
-/// The one line of a failure.
-fn say(failure: &Failure) {
-    descriptors::write_to_stderr(format!("stead: {failure}\n").as_bytes());
+/// The one line of a failure; a name in it that holds a line break does not make it two.
+fn say(failure: &dyn std::fmt::Display) {
+    let line = format!("stead: {failure}").replace(char::is_control, "?");
+    descriptors::write_to_stderr(format!("{line}\n").as_bytes());
 }
 
 fn obey(request: Request, inherited: Option<io::Result<Inherited>>) -> Result<Exit, Failure> {
@@ -111,7 +112,7 @@ fn obey(request: Request, inherited: Option<io::Result<Inherited>>) -> Result<Ex
         Request::Install(path) => Ok(match install(&path) {
             Ok(target) => print(&format!("installed {}\n", target.display())),
             Err(error) => {
-                descriptors::write_to_stderr(format!("stead: {error}\n").as_bytes());
+                say(&error);
                 Exit::FAILURE
             }
         }),
@@ -259,6 +260,7 @@ fn show_config(flags: &[Flag], json: bool) -> Result<Exit, Failure> {
 
 /// `stead check`: 0 or 1 and nothing else, whatever is wrong.
 fn check(group: cli::Group, quiet: bool) -> Exit {
+    signals::ignore_broken_pipes();
     let outcome = match Config::load_listen(&environment(), &read_file) {
         Ok(listen) => client::ask(group, listen),
         Err(mistake) => client::Outcome::failed(group, mistake),

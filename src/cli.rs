@@ -153,7 +153,10 @@ fn parse_check(rest: &[OsString]) -> Result<Request, Mistake> {
 fn parse_install(rest: &[OsString]) -> Result<Request, Mistake> {
     match rest {
         [help] if help == "--help" || help == "-h" => Ok(Request::Print(usage())),
-        [path] if !path.is_empty() => Ok(Request::Install(path.into())),
+        // A file of such a name can be asked for as ./--name.
+        [path] if !path.is_empty() && !path.as_encoded_bytes().starts_with(b"-") => {
+            Ok(Request::Install(path.into()))
+        }
         _ => {
             Err(Mistake::at("install", "wants one path: a file, or a directory to put stead into"))
         }
@@ -268,6 +271,7 @@ mod tests {
             (vec!["check", "alive"], "not live, ready or startup"),
             (vec!["check", "live", "ready"], "more than one"),
             (vec!["install"], "wants one path"),
+            (vec!["install", "--mode"], "wants one path"),
             (vec![], "none was given"),
         ] {
             let said = parsed(&args).unwrap_err();

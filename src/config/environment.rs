@@ -5,6 +5,9 @@ use std::ffi::{OsStr, OsString};
 use super::setting::{SETTINGS, suggestion};
 use super::{Flag, Mistake, text};
 
+/// How many characters of a label are kept: it stands in every answer and on every line.
+const LONGEST_LABEL: usize = 200;
+
 /// The environment, as name and value.
 #[derive(Debug, Default)]
 pub struct Environment {
@@ -61,11 +64,12 @@ impl Environment {
     }
 
     pub(super) fn labels(&self) -> Labels {
+        let label = |name| Some(self.found(name)?.chars().take(LONGEST_LABEL).collect());
         Labels {
-            service: self.found("SERVICE_NAME"),
-            instance: self.found("INSTANCE_ID").unwrap_or_else(|| self.host_name.clone()),
-            environment: self.found("ENVIRONMENT").or_else(|| self.found("NODE_ENV")),
-            app_version: self.found("APP_VERSION"),
+            service: label("SERVICE_NAME"),
+            instance: label("INSTANCE_ID").unwrap_or_else(|| self.host_name.clone()),
+            environment: label("ENVIRONMENT").or_else(|| label("NODE_ENV")),
+            app_version: label("APP_VERSION"),
         }
     }
 }

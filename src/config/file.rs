@@ -53,7 +53,9 @@ fn values(value: &DeValue, setting: &Setting) -> Result<Vec<String>, &'static st
 fn single(value: &DeValue) -> Result<String, &'static str> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
-        DeValue::Integer(number) => Ok(number.as_str().to_owned()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(|number| number.to_string())
+            .map_err(|_| "too large a number"),
         DeValue::Boolean(on) => Ok(on.to_string()),
         _ => Err("neither text, a whole number, nor true or false"),
     }

@@ -8,11 +8,15 @@ use tokio::task::JoinHandle;
 
 /// How many connections may be open at once.
 const LIMIT: usize = 128;
+/// Descriptors that stead needs for all else: its own, the checks' connections, a look into /proc at the end.
+const RESERVE: u64 = 32;
+/// The least number of connections, however few descriptors there are.
+const LEAST: usize = 4;
 
 /// The open connections.
-#[derive(Default)]
 pub(super) struct Connections {
     open: Vec<Open>,
+    limit: usize,
     clock: Arc<AtomicU64>,
 }
 
@@ -37,12 +41,18 @@ impl Activity {
 }
 
 impl Connections {
+    /// As many connections as may be, for a process that may open so many descriptors.
+    pub(super) fn within(descriptors: u64) -> Self {
+        let free = usize::try_from(descriptors.saturating_sub(RESERVE)).unwrap_or(LIMIT);
+        Self { open: Vec::new(), limit: free.clamp(LEAST, LIMIT), clock: Arc::default() }
+    }
+
     /// Takes in one more connection, whose task `start` spawns.
     pub(super) fn admit(&mut self, start: impl FnOnce(Activity) -> JoinHandle<()>) {
-        if self.open.len() >= LIMIT {
+        if self.open.len() >= self.limit {
             self.open.retain(|open| !open.task.is_finished());
         }
-        if self.open.len() >= LIMIT {
+        if self.open.len() >= self.limit {
             self.evict();
         }
         let completed = Arc::new(AtomicU64::new(0));
@@ -66,9 +76,15 @@ impl Connections {
 mod tests {
     use super::*;
 
+    #[test]
+    fn few_descriptors_mean_few_connections() {
+        let limits = [0, 33, 64, 160, 1_048_576, u64::MAX].map(|d| Connections::within(d).limit);
+        assert_eq!(limits, [4, 4, 32, 128, 128, 128]);
+    }
+
     #[tokio::test]
     async fn the_oldest_without_a_request_gives_way() {
-        let mut connections = Connections::default();
+        let mut connections = Connections::within(1024);
         let mut activities = Vec::new();
         for _ in 0..LIMIT {
             connections.admit(|activity| {

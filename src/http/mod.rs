@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::config::Listen;
+use crate::sys::descriptors;
 use connections::{Activity, Connections};
 pub use routes::View;
 use routes::respond;
@@ -73,7 +74,7 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve(listener: TcpListener, view: View) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let view = Arc::new(view);
-    let mut connections = Connections::default();
+    let mut connections = Connections::within(descriptors::limit());
     let mut pause = ACCEPT_PAUSES.0;
     loop {
         match listener.accept().await {
@@ -81,6 +82,8 @@ pub async fn serve(listener: TcpListener, view: View) -> io::Result<()> {
                 pause = ACCEPT_PAUSES.0;
                 let view = view.clone();
                 connections.admit(|activity| tokio::spawn(answer(stream, peer, view, activity)));
+                // A request that came with its connection is read before others can push it out.
+                tokio::task::yield_now().await;
             }
             Err(_) => {
                 // No descriptor or no memory is left: the oldest idle connection gives its own back.

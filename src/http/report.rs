@@ -21,6 +21,8 @@ pub struct Report<'a> {
     pub phase: Phase,
     /// The checks that the verdict is made of.
     pub findings: Vec<Finding>,
+    /// The checks that were left out of it, as was asked for.
+    pub excluded: Vec<String>,
     /// What labels the answer.
     pub labels: &'a Labels,
     /// Whether reasons and times are shown.
@@ -171,11 +173,11 @@ impl Report<'_> {
                 _ => writeln!(text, "[-]{} failed: reason withheld", finding.name),
             };
         }
-        let _ = match self.verdict {
-            Verdict::Ok => writeln!(text, "{endpoint} check passed"),
-            Verdict::Degraded => writeln!(text, "{endpoint} check passed: degraded"),
-            verdict => writeln!(text, "{endpoint} check failed: {}", verdict.name()),
-        };
+        for name in &self.excluded {
+            let _ = writeln!(text, "[+]{name} excluded: ok");
+        }
+        let outcome = if self.verdict.is_success() { "passed" } else { "failed" };
+        let _ = writeln!(text, "{endpoint} check {outcome}");
         text
     }
 }
@@ -216,6 +218,7 @@ mod tests {
             verdict: Verdict::Unavailable,
             phase: Phase::Running,
             findings: vec![finding("app", State::Down)],
+            excluded: Vec::new(),
             labels: &labels,
             details,
             now: SystemTime::now(),
@@ -227,7 +230,7 @@ mod tests {
         }
         assert_eq!(
             report(true).verbose("readyz"),
-            "[-]app failed: connect_refused at connect\nreadyz check failed: unavailable\n"
+            "[-]app failed: connect_refused at connect\nreadyz check failed\n"
         );
     }
 }

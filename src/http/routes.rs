@@ -108,35 +108,33 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
         Details::Loopback => is_local,
         Details::Never => false,
     };
-    let query = query(request.uri().query().unwrap_or_default());
     let all = view.registry.findings();
     let phase = *view.phase.borrow();
     let now = SystemTime::now();
-    let (group, verdict, findings, endpoint) = match route {
+    let query = query(request.uri().query().unwrap_or_default());
+    let (group, endpoint, verdict, findings, excluded) = match route {
         Route::Page if details => {
             return written(StatusCode::OK, HTML, page::render(phase, &all, &view.labels, now));
         }
         Route::Page => return not_found(),
         Route::Group(group) => {
-            let counted: Vec<Finding> = all
-                .iter()
-                .filter(|finding| {
-                    counts(finding, group) && !query.excluded.contains(&finding.name.as_str())
-                })
-                .cloned()
-                .collect();
-            (group, judge(group, phase, &all, &counted), counted, String::new())
+            let in_group = all.iter().filter(|finding| counts(finding, group)).cloned();
+            let (left_out, counted): (Vec<Finding>, Vec<Finding>) =
+                in_group.partition(|finding| query.excluded.contains(&finding.name.as_str()));
+            (group, String::new(), judge(group, phase, &all, &counted), counted, left_out)
         }
         Route::One(group, name) => {
-            let one =
-                all.into_iter().find(|finding| finding.name == name && counts(finding, group));
+            let one = all.iter().find(|finding| finding.name == name && counts(finding, group));
             let Some(one) = one else { return not_found() };
-            (group, judge_one(&one), vec![one], format!("/{name}"))
+            let verdict = judge_one(group, phase, &all, one);
+            (group, format!("/{name}"), verdict, vec![one.clone()], Vec::new())
         }
     };
+    let excluded = excluded.into_iter().map(|finding| finding.name).collect();
+    let labels = &view.labels;
+    let report = Report { verdict, phase, findings, excluded, labels, details, now };
     let status =
         if verdict.is_success() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let report = Report { verdict, phase, findings, labels: &view.labels, details, now };
     if query.verbose {
         let endpoint = format!("{}{endpoint}", group.path().trim_start_matches('/'));
         return written(status, TEXT, report.verbose(&endpoint));

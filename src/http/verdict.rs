@@ -98,9 +98,13 @@ fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
     }
 }
 
-/// The verdict on one check alone.
-pub fn judge_one(finding: &Finding) -> Verdict {
-    if finding.state == State::Up { Verdict::Ok } else { Verdict::Unavailable }
+/// The verdict on one check alone: for liveness and start-up as it counts in them, for readiness whether it is up now.
+pub fn judge_one(group: Group, phase: Phase, all: &[Finding], one: &Finding) -> Verdict {
+    match group {
+        Group::Live | Group::Startup => judge(group, phase, all, std::slice::from_ref(one)),
+        Group::Ready if one.state == State::Up => Verdict::Ok,
+        Group::Ready => Verdict::Unavailable,
+    }
 }
 
 #[cfg(test)]

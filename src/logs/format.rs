@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -99,25 +99,23 @@ where
         for (name, value) in &Fields::of(event).0 {
             member(name, value)?;
         }
-        for (name, value) in label_members(&self.labels) {
-            member(&name, &value)?;
+        for (name, label) in labels_in_order(&self.labels) {
+            member(name, &label.into())?;
         }
         to.write_str("}\n")
     }
 }
 
 /// The labels that are set.
-fn label_members(labels: &Labels) -> Map<String, Value> {
+fn labels_in_order(labels: &Labels) -> impl Iterator<Item = (&'static str, &str)> {
     let Labels { service, instance, environment, app_version } = labels;
     let all = [
-        ("service", service.as_ref()),
-        ("instance", Some(instance)),
-        ("environment", environment.as_ref()),
-        ("app_version", app_version.as_ref()),
+        ("service", service.as_deref()),
+        ("instance", Some(instance.as_str())),
+        ("environment", environment.as_deref()),
+        ("app_version", app_version.as_deref()),
     ];
-    let set =
-        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.as_str().into())));
-    set.collect()
+    all.into_iter().filter_map(|(name, label)| Some((name, label?)))
 }
 
 impl<S, N> FormatEvent<S, N> for Text

@@ -88,7 +88,10 @@ impl Command {
                 "it is a program for another processor, or broken".to_owned(),
                 &error,
             )),
-            Some(libc::ENOENT | libc::ENOTDIR) => Err(self.missing(&error)),
+            Some(libc::ENOTDIR) => {
+                Err(self.cannot_execute("a part of its path is no directory".to_owned(), &error))
+            }
+            Some(libc::ENOENT) => Err(self.missing(&error)),
             Some(libc::EACCES)
                 if std::path::Path::new(OsStr::from_bytes(path.as_bytes())).is_dir() =>
             {

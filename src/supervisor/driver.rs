@@ -56,18 +56,23 @@ impl Running<'_> {
         }
     }
 
-    /// One look at everything that may have happened. Signals come first, so that what was sent before the child's
-    /// end still counts.
+    /// One look at everything that may have happened. Children come before signals, because whether the child is
+    /// stopped or gone must be known when one is sent to it, and again after them, because the CHLD of what changed
+    /// meanwhile has been read by then.
     fn turn(&mut self) -> Option<Exit> {
+        self.reap()
+            .or_else(|| self.deliver_all())
+            .or_else(|| self.reap())
+            .or_else(|| self.tell(Event::Woke))
+    }
+
+    fn deliver_all(&mut self) -> Option<Exit> {
         while let Some(delivery) = self.signals.next() {
             if let Some(exit) = self.deliver(delivery) {
                 return Some(exit);
             }
         }
-        if let Some(exit) = self.reap() {
-            return Some(exit);
-        }
-        self.tell(Event::Woke)
+        None
     }
 
     /// Takes in one signal, except for those that are meant for stead alone.

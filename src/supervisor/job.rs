@@ -22,6 +22,8 @@ pub struct Job {
     pub stopped: bool,
     /// It was stead that passed the last stop signal on, at somebody's wish.
     pub stop_forwarded: bool,
+    /// The stop signal is out: a stop that is noticed only now must not hold it up.
+    pub stopping: bool,
     /// It was reaped: its pid means nothing any more.
     pub ended: bool,
 }
@@ -29,7 +31,15 @@ pub struct Job {
 impl Job {
     /// A job that runs.
     pub fn new(leader: Pid, group: bool, terminal: Option<Terminal>) -> Self {
-        Self { leader, group, terminal, stopped: false, stop_forwarded: false, ended: false }
+        Self {
+            leader,
+            group,
+            terminal,
+            stopped: false,
+            stop_forwarded: false,
+            stopping: false,
+            ended: false,
+        }
     }
 
     /// Sends a signal to the child or its group. Whether it was there to get it.
@@ -53,6 +63,7 @@ impl Job {
     /// Sends the stop signal; what is stopped gets it only once it is continued.
     pub fn stop(&mut self, signal: Signal) {
         self.send(signal);
+        self.stopping = true;
         if self.stopped {
             self.send(Signal::CONT);
         }
@@ -63,6 +74,10 @@ impl Job {
     /// can end would be a hang.
     pub fn follow_stop(&mut self, signal: Signal) {
         self.stopped = true;
+        if std::mem::take(&mut self.stopping) {
+            self.send(Signal::CONT);
+            return;
+        }
         let by_terminal = TERMINAL_STOPS.contains(&signal);
         if self.terminal.is_none() || !by_terminal || std::mem::take(&mut self.stop_forwarded) {
             return;

@@ -53,6 +53,14 @@ pub fn close(fds: &[RawFd]) {
     }
 }
 
+/// How many descriptors this process may have open; getrlimit(2), `RLIMIT_NOFILE`.
+pub fn limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours to write; where it is not written, the limit stays 0.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    limit.rlim_cur
+}
+
 /// Whether standard error is a terminal.
 pub fn stderr_is_terminal() -> bool {
     // SAFETY: isatty only asks.
