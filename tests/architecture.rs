@@ -14,7 +14,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("config", &["signal", "supervisor"]),
     ("cli", &["config"]),
     ("check", &["sys"]),
-    ("http", &["check", "cli", "config", "supervisor"]),
+    ("http", &["check", "cli", "config", "supervisor", "sys"]),
     ("logs", &["config", "sys"]),
     ("client", &["cli", "config"]),
     ("install", &[]),

@@ -109,6 +109,8 @@ async fn answer(stream: TcpStream, peer: SocketAddr, view: Arc<View>, activity: 
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(HEADER_SIZE)
+        // A client that closes its side behind its request still wants the answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     // Resets, garbage and time-outs are the peer's business.
     let _ = connection.await;
