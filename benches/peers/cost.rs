@@ -104,7 +104,7 @@ pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
     run_all(&mut costs, rounds.runs)?;
     let note = format!(
         "Whole processes that ask the same `stead run` for /livez, on one CPU, {} runs each, taking turns. \
-         The server's own time is not in it.",
+         The server's own time is not in it. The max RSS is never below the bench's own, which the kernel carries over exec.",
         rounds.runs
     );
     let head = [
