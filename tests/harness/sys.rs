@@ -36,25 +36,20 @@ pub fn become_session_leader(fd: i32) -> Result<()> {
     checked(unsafe { libc::ioctl(fd, libc::TIOCSCTTY as _, 0) }).map(drop)
 }
 
-/// A pseudo-terminal: the side of the person, and the side of the programs. Both close on exec.
+/// A pseudo-terminal: the side of the person, and the side of the programs. Both close on exec from their first moment,
+/// because other tests start programs meanwhile.
 pub fn open_terminal() -> Result<(OwnedFd, OwnedFd)> {
-    let (mut person, mut programs) = (-1, -1);
-    // SAFETY: openpty(3) writes the two descriptors; null is allowed for the rest.
-    checked(unsafe {
-        libc::openpty(
-            &mut person,
-            &mut programs,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        )
-    })?;
-    for fd in [person, programs] {
-        // SAFETY: both are open descriptors.
-        checked(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    }
-    // SAFETY: both were just opened and have no other owner.
-    Ok(unsafe { (OwnedFd::from_raw_fd(person), OwnedFd::from_raw_fd(programs)) })
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: flags are integers; the descriptor was just opened and has no other owner.
+    let person = unsafe { OwnedFd::from_raw_fd(checked(libc::posix_openpt(flags))?) };
+    // SAFETY: the descriptor is a pseudo-terminal's; TIOCGPTPEER takes flags (ioctl_tty(2)).
+    let programs = unsafe {
+        checked(libc::grantpt(person.as_raw_fd()))?;
+        checked(libc::unlockpt(person.as_raw_fd()))?;
+        checked(libc::ioctl(person.as_raw_fd(), libc::TIOCGPTPEER as _, flags))?
+    };
+    // SAFETY: as above.
+    Ok((person, unsafe { OwnedFd::from_raw_fd(programs) }))
 }
 
 /// The foreground process group of a terminal.
