@@ -163,12 +163,6 @@ pub fn stop_self() {
     unsafe { libc::raise(libc::SIGSTOP) };
 }
 
-/// Makes writing to a pipe that nobody reads an error and not the end of this process.
-pub fn ignore_broken_pipes() {
-    // SAFETY: SIG_IGN is a valid disposition, and this process starts no child that would inherit it.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-}
-
 /// Whether `signal` was sent and not read yet.
 pub fn is_pending(signal: Signal) -> bool {
     let mut pending = MaybeUninit::uninit();

@@ -1,0 +1,136 @@
+//! `stead run`: from the configuration to the child's end.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::{Failure, environment, read_file};
+use crate::check::monitor::Schedule;
+use crate::check::registry::{Check, Registry};
+use crate::check::{HttpTarget, Target, TcpTarget};
+use crate::config::{App, Config, Flag, Listen};
+use crate::exit::Exit;
+use crate::http::{self, View};
+use crate::logs;
+use crate::supervisor::child::Command;
+use crate::supervisor::lifecycle::KILL_PATIENCE;
+use crate::supervisor::{Phase, Started, Supervisor, Wrapping};
+use crate::sys::process::{self, Pid};
+use crate::sys::signals::{Inherited, SignalFd};
+use crate::sys::{self, descriptors, names};
+
+/// How long the last lines of the log are waited for: a reader that is stuck must not hold up the end.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// `stead run`, in its fixed order: signals (blocked by now), configuration, subreaper, port, child.
+pub(super) fn run(
+    flags: &[Flag],
+    command: &[OsString],
+    inherited: &Inherited,
+) -> Result<Exit, Failure> {
+    sys::keep_one_heap();
+    let passed = descriptors::beyond_standard();
+    descriptors::occupy_closed_standard_streams();
+    let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
+    let config = Config::load(flags, &environment(), &read_file)?;
+    logs::init(config.events, config.labels.clone());
+    let own = Pid::own();
+    if let Some(error) = (!own.is_init()).then(process::become_subreaper).and_then(Result::err) {
+        warn!(%error, "orphans are not adopted");
+    }
+    let command = Command::new(command)?;
+    let listener = http::bind(config.listen).map_err(|error| {
+        let address = match config.listen {
+            Listen::At(address) => address.to_string(),
+            listen => format!("[::]:{}", listen.port().unwrap_or_default()),
+        };
+        Failure::Listen { address, error }
+    })?;
+    log_start(&config, own, listener.as_ref());
+    let (phase, watched) = watch::channel(Phase::Starting);
+    logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
+    if let Some(listener) = listener {
+        let (checks, labels, details) = (checks(&config.app), config.labels, config.details);
+        serve(async move {
+            let view = View { phase: watched, registry: Registry::start(checks), labels, details };
+            http::serve(listener, view).await
+        })?;
+    }
+    let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
+    let supervisor = Supervisor { signals: &queue, inherited, passed, wrapping, phase };
+    let started = supervisor.start(&command, config.terms)?;
+    logs::writer::release();
+    let exit = match started {
+        Started::Running(running) => running.run(),
+        Started::Over(exit) => exit,
+    };
+    logs::writer::flush(LAST_WORDS);
+    Ok(exit)
+}
+
+/// Starts the second thread: the endpoints and the checks, none of which the supervisor ever waits for.
+fn serve(endpoints: impl Future<Output = io::Result<()>> + Send + 'static) -> Result<(), Failure> {
+    let build = || -> io::Result<Runtime> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(16)
+            .thread_keep_alive(Duration::from_secs(1))
+            .build()
+    };
+    let runtime = build().map_err(Failure::system("start the endpoints"))?;
+    names::use_files_and_dns_only();
+    let work = move || {
+        if let Err(error) = runtime.block_on(endpoints) {
+            warn!(%error, "endpoints ended");
+        }
+    };
+    let thread = std::thread::Builder::new().name("stead-http".to_owned()).stack_size(512 * 1024);
+    thread.spawn(work).map(drop).map_err(Failure::system("start the thread of the endpoints"))
+}
+
+/// The app's own checks.
+fn checks(app: &App) -> Vec<Check> {
+    let check = |name: &str, target| Check {
+        name: name.to_owned(),
+        target,
+        schedule: Schedule::default(),
+        required: true,
+        live: app.live,
+        startup: true,
+    };
+    let port = app.port.map(|port| check("app", Target::Tcp(TcpTarget::on_loopback(port))));
+    let url = app.url.as_ref().map(|url| check("app-url", Target::Http(HttpTarget::new(url))));
+    port.into_iter().chain(url).collect()
+}
+
+fn log_start(config: &Config, own: Pid, listener: Option<&TcpListener>) {
+    for (variable, reason) in &config.ignored {
+        warn!(variable, reason, "setting ignored");
+    }
+    let listen =
+        listener.and_then(|l| l.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string());
+    let app = match (config.app.port, &config.app.url) {
+        _ if listen == "off" => "none: the endpoints are off",
+        (Some(_), Some(_)) => "app app-url",
+        (Some(_), None) => "app",
+        (None, Some(_)) => "app-url",
+        (None, None) => "none: readiness knows nothing of the app",
+    };
+    let grace = config.terms.grace;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = own.number(),
+        pid1 = own.is_init(),
+        listen,
+        app,
+        grace_s = grace.as_secs_f64(),
+        drain_delay_s = config.terms.drain_delay.as_secs_f64(),
+        stop_timeout_s = (grace + KILL_PATIENCE).as_secs_f64(),
+        "starting"
+    );
+}
