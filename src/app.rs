@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::install::{CannotInstall, install};
 use crate::supervisor::child::CannotRun;
 use crate::sys::descriptors;
-use crate::sys::signals::{self, Inherited};
+use crate::sys::signals::Inherited;
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +55,14 @@ impl Failure {
     }
 }
 
-/// Everything that stead does, from its arguments (the program's name first) to its exit code.
-pub fn main(args: &[OsString]) -> Exit {
+/// Everything that stead does, from its arguments (the program's name first) to its exit code. All signals are blocked
+/// by now, and `inherited` is how they were before.
+pub fn main(args: &[OsString], inherited: io::Result<Inherited>) -> Exit {
     let (name, rest) = args.split_first().unwrap_or((&NO_NAME, args));
     if let Some(style) = compat::style_of(name) {
-        return stand_in::run(style, rest);
+        return stand_in::run(style, rest, inherited);
     }
-    // Before all else: what is blocked is kept, what is not would be lost to PID 1.
-    let inherited = signals::block_all().map_err(Failure::system("block signals"));
+    let inherited = inherited.map_err(Failure::system("block signals"));
     let done = inherited.and_then(|inherited| obey(cli::parse(rest)?, &inherited));
     done.unwrap_or_else(|failure| {
         say(&failure);

@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 /// The entry point that the C library calls.
 #[unsafe(no_mangle)]
 extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> ! {
+    // Before anything else: PID 1 loses every signal that comes while it is neither blocked nor handled.
+    let inherited = stead::sys::signals::block_all();
     let count = usize::try_from(argc).unwrap_or_default();
     let args: Vec<OsString> = (0..count)
         .map(|index| {
@@ -17,5 +19,5 @@ extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> ! {
         })
         .collect();
     // Not by returning: exit handlers would run beside threads that may be stuck.
-    stead::sys::process::exit_now(stead::app::main(&args))
+    stead::sys::process::exit_now(stead::app::main(&args, inherited))
 }

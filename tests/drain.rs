@@ -439,7 +439,8 @@ fn a_process_that_may_not_be_killed_does_not_hold_stead_for_ever_nor_make_it_spi
     let stat = format!("/proc/{}/stat", stead.pid());
     stead.signal(libc::SIGTERM);
     let mut ticks = 0;
-    let ended = until(Duration::from_secs(6), || {
+    // The grace and the patience of killing are 6 s together.
+    let ended = until(Duration::from_secs(9), || {
         if let Ok(text) = std::fs::read_to_string(&stat) {
             // Fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms; the name has no blank.
             let fields: Vec<_> = text.split(' ').collect();

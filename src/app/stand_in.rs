@@ -14,12 +14,11 @@ use crate::supervisor::wrapping::Notice;
 use crate::supervisor::{Phase, Started, Supervisor, Terms, Wrapping};
 use crate::sys::descriptors;
 use crate::sys::process::{self, Pid};
-use crate::sys::signals::{self, Inherited, SignalFd};
+use crate::sys::signals::{Inherited, SignalFd};
 use crate::sys::spawn::Leads;
 
 /// Does what `style`'s program would do with these arguments.
-pub(super) fn run(style: Style, args: &[OsString]) -> Exit {
-    let inherited = signals::block_all();
+pub(super) fn run(style: Style, args: &[OsString], inherited: io::Result<Inherited>) -> Exit {
     match compat::parse(style, args, &|name| std::env::var_os(name)) {
         Request::Print { text, to_stderr, exit } => {
             say(&text, to_stderr);

@@ -104,6 +104,25 @@ impl Entry {
 }
 
 #[cfg(test)]
+impl Finding {
+    /// A required check of this name in this state, which has passed if it is up and was refused if it is down.
+    pub fn example(name: &str, state: State) -> Self {
+        use super::{Class, Stage};
+        let failure = (state == State::Down).then_some((Class::ConnectRefused, Stage::Connect));
+        let status = Status { state, passed: state == State::Up, failure, ..Status::new() };
+        Self {
+            name: name.to_owned(),
+            required: true,
+            live: false,
+            startup: true,
+            state,
+            age: None,
+            status,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -195,21 +195,6 @@ pub fn timestamp(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{Class, Stage, Status};
-
-    fn finding(name: &str, state: State) -> Finding {
-        let failure = (state == State::Down).then_some((Class::ConnectRefused, Stage::Connect));
-        let status = Status { state, passed: state == State::Up, failure, ..Status::new() };
-        Finding {
-            name: name.to_owned(),
-            required: true,
-            live: false,
-            startup: true,
-            state,
-            age: None,
-            status,
-        }
-    }
 
     #[test]
     fn without_details_no_reason_is_told() {
@@ -217,7 +202,7 @@ mod tests {
         let report = |details| Report {
             verdict: Verdict::Unavailable,
             phase: Phase::Running,
-            findings: vec![finding("app", State::Down)],
+            findings: vec![Finding::example("app", State::Down)],
             excluded: Vec::new(),
             labels: &labels,
             details,

@@ -110,20 +110,10 @@ pub fn judge_one(group: Group, phase: Phase, all: &[Finding], one: &Finding) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{Class, Stage, Status};
+    use crate::check::Status;
 
     fn finding(name: &str, state: State) -> Finding {
-        let failure = (state == State::Down).then_some((Class::ConnectRefused, Stage::Connect));
-        let status = Status { state, passed: state == State::Up, failure, ..Status::new() };
-        Finding {
-            name: name.to_owned(),
-            required: true,
-            live: false,
-            startup: true,
-            state,
-            age: None,
-            status,
-        }
+        Finding::example(name, state)
     }
 
     fn ready(phase: Phase, findings: &[Finding]) -> Verdict {

@@ -12,16 +12,15 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::Labels;
 
-/// One JSON object a line: timestamp, level, message, the event's fields, the labels.
-pub struct Json {
-    /// What goes onto every line.
-    pub labels: Labels,
-}
-
-/// `HH:MM:SS level message key=value`, in UTC.
-pub struct Text {
-    /// Whether the terminal shows colours.
-    pub colours: bool,
+/// The form of a line.
+pub enum Format {
+    /// One JSON object: timestamp, level, message, the event's fields, then these labels.
+    Json(Labels),
+    /// `HH:MM:SS level stead: message key=value`, in UTC.
+    Text {
+        /// Whether the terminal shows colours.
+        colours: bool,
+    },
 }
 
 /// The fields of one event in their order; `message` first, because tracing puts it there.
@@ -74,7 +73,7 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Json
+impl<S, N> FormatEvent<S, N> for Format
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -85,25 +84,32 @@ where
         mut to: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let timestamp = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
-        let level = level_name(*event.metadata().level());
-        let mut separator = '{';
-        let mut member = |name: &str, value: &Value| {
-            let name = Value::from(name);
-            write!(to, "{separator}{name}:{value}")?;
-            separator = ',';
-            Ok(())
-        };
-        member("timestamp", &timestamp.into())?;
-        member("level", &level.into())?;
-        for (name, value) in &Fields::of(event).0 {
-            member(name, value)?;
+        let (level, fields) = (*event.metadata().level(), Fields::of(event));
+        match self {
+            Self::Json(labels) => write_json(&mut to, level, &fields, labels),
+            Self::Text { colours } => write_text(&mut to, level, &fields, *colours),
         }
-        for (name, label) in labels_in_order(&self.labels) {
-            member(name, &label.into())?;
-        }
-        to.write_str("}\n")
     }
+}
+
+fn write_json(to: &mut Writer<'_>, level: Level, fields: &Fields, labels: &Labels) -> fmt::Result {
+    let timestamp = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
+    let mut separator = '{';
+    let mut member = |name: &str, value: &Value| {
+        let name = Value::from(name);
+        write!(to, "{separator}{name}:{value}")?;
+        separator = ',';
+        Ok(())
+    };
+    member("timestamp", &timestamp.into())?;
+    member("level", &level_name(level).into())?;
+    for (name, value) in &fields.0 {
+        member(name, value)?;
+    }
+    for (name, label) in labels_in_order(labels) {
+        member(name, &label.into())?;
+    }
+    to.write_str("}\n")
 }
 
 /// The labels that are set.
@@ -118,38 +124,24 @@ fn labels_in_order(labels: &Labels) -> impl Iterator<Item = (&'static str, &str)
     all.into_iter().filter_map(|(name, label)| Some((name, label?)))
 }
 
-impl<S, N> FormatEvent<S, N> for Text
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut to: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let timestamp = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let time = timestamp.get(11..19).unwrap_or_default();
-        let level = *event.metadata().level();
-        let (colour, dim, plain) = match level {
-            _ if !self.colours => ("", "", ""),
-            Level::ERROR => ("\x1b[31m", "\x1b[2m", "\x1b[0m"),
-            Level::WARN => ("\x1b[33m", "\x1b[2m", "\x1b[0m"),
-            _ => ("\x1b[32m", "\x1b[2m", "\x1b[0m"),
-        };
-        write!(to, "{dim}{time}{plain} {colour}{}{plain} stead:", level_name(level))?;
-        for (name, value) in &Fields::of(event).0 {
-            match value {
-                Value::String(text) if *name == "message" => {
-                    write!(to, " {}", text.escape_debug())?
-                }
-                Value::String(text) if is_bare(text) => write!(to, " {dim}{name}={plain}{text}")?,
-                value => write!(to, " {dim}{name}={plain}{value}")?,
-            }
+fn write_text(to: &mut Writer<'_>, level: Level, fields: &Fields, colours: bool) -> fmt::Result {
+    let timestamp = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let time = timestamp.get(11..19).unwrap_or_default();
+    let (colour, dim, plain) = match level {
+        _ if !colours => ("", "", ""),
+        Level::ERROR => ("\x1b[31m", "\x1b[2m", "\x1b[0m"),
+        Level::WARN => ("\x1b[33m", "\x1b[2m", "\x1b[0m"),
+        _ => ("\x1b[32m", "\x1b[2m", "\x1b[0m"),
+    };
+    write!(to, "{dim}{time}{plain} {colour}{}{plain} stead:", level_name(level))?;
+    for (name, value) in &fields.0 {
+        match value {
+            Value::String(text) if *name == "message" => write!(to, " {}", text.escape_debug())?,
+            Value::String(text) if is_bare(text) => write!(to, " {dim}{name}={plain}{text}")?,
+            value => write!(to, " {dim}{name}={plain}{value}")?,
         }
-        to.write_str("\n")
     }
+    to.write_str("\n")
 }
 
 /// Whether a text needs no quotes to be read as one value.

@@ -7,7 +7,7 @@ pub mod writer;
 use crate::config::{Events, Labels, LogFormat};
 use crate::sys::descriptors::stderr_is_terminal;
 
-use format::{Json, Text};
+use format::Format;
 use writer::Lines;
 
 /// Sends events to standard error from now on; they are written once [`writer::release`] was called.
@@ -18,13 +18,12 @@ pub fn init(events: Events, labels: Labels) {
         LogFormat::Json => false,
         LogFormat::Text => true,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(events.level).with_writer(|| Lines);
+    let format = if text { Format::Text { colours: terminal } } else { Format::Json(labels) };
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(events.level)
+        .with_writer(|| Lines)
+        .event_format(format)
+        .finish();
     // A second subscriber in one process can only be a test's, which keeps its own.
-    let _ = if text {
-        let subscriber = builder.event_format(Text { colours: terminal }).finish();
-        tracing::subscriber::set_global_default(subscriber)
-    } else {
-        let subscriber = builder.event_format(Json { labels }).finish();
-        tracing::subscriber::set_global_default(subscriber)
-    };
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
