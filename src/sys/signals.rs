@@ -116,7 +116,7 @@ impl SignalFd {
     pub fn wait(&self, limit: Option<Duration>) {
         let mut fds = libc::pollfd { fd: self.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let limit = limit.map(|limit| libc::timespec {
-            tv_sec: limit.as_secs() as libc::time_t,
+            tv_sec: limit.as_secs() as _,
             tv_nsec: limit.subsec_nanos().into(),
         });
         let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
