@@ -48,8 +48,15 @@ impl App {
     /// One that answers 200 at this address.
     pub fn on(address: impl Into<SocketAddr>) -> Self {
         let address = address.into();
-        let listener = TcpListener::bind(address)
-            .unwrap_or_else(|e| panic!("the app cannot listen on {address}: {e}"));
+        // Where an app has listened before, a program that was started meanwhile may still hold its port.
+        let mut listener = TcpListener::bind(address);
+        let _ = until(LIMIT, || {
+            if listener.is_err() {
+                listener = TcpListener::bind(address);
+            }
+            listener.is_ok()
+        });
+        let listener = listener.unwrap_or_else(|e| panic!("no app can listen on {address}: {e}"));
         let shared = Arc::new(Shared {
             answer: Mutex::new(Answer::Status(200)),
             connections: Mutex::default(),

@@ -9,7 +9,7 @@ pub mod terminal;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -73,7 +73,9 @@ pub fn free_port() -> u16 {
     loop {
         let offset = OFFSET.fetch_add(1, Ordering::Relaxed);
         let port = 10_000 + first.wrapping_add(offset) % 20_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        // Asked and not tried by listening: a program that another test starts at this moment would
+        // keep such a listener until its exec, and the port would be taken for whoever gets it here.
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             return port;
         }
     }
