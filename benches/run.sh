@@ -6,6 +6,10 @@ cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
 : "${STEAD_BIN:?is the program to measure; make bench sets it}"
 
+policy=
+aside=$(mktemp -d)
+trap 'rm -rf "$aside"; [ -z "$policy" ] || rm -f "$policy"' EXIT
+
 missing=
 need() { # need PROGRAM PACKAGE: remembers the Debian package of a program that is not there.
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
@@ -23,9 +27,8 @@ need unshare util-linux
 if [ -n "$missing" ]; then
     echo "bench: installing the Debian packages$missing" >&2
     # Debian starts what it installs; a policy that forbids it keeps nginx off port 80.
-    policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        trap 'rm -f "$policy"' EXIT
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        policy=/usr/sbin/policy-rc.d
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
     fi
@@ -34,4 +37,7 @@ if [ -n "$missing" ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
 fi
 
-cargo bench --locked --bench peers
+# What is measured is what `make build` made: cargo builds the program again for a bench, in the same place and with the
+# features that only tests want.
+cp "$STEAD_BIN" "$aside/stead"
+STEAD_BIN=$aside/stead cargo bench --locked --bench peers
