@@ -11,7 +11,7 @@ use crate::Rounds;
 use crate::report::{Goal, Section, Table, value_of};
 use crate::samples::{Samples, there_and_back, times, us};
 use crate::sys;
-use crate::wrapper::{Running, Wrappers, bare, find, free_port, wait_until_listening};
+use crate::wrapper::{Running, Wrappers, bare, find, free_port, wait_until_answering};
 
 /// nginx with `return 200` for everything, as one process.
 pub struct Nginx {
@@ -29,7 +29,7 @@ impl Nginx {
         let mut command = bare(find("nginx")?);
         command.arg("-p").arg(&folder).arg("-c").arg(&file).args(["-e", "/dev/null"]);
         let running = Running(command.spawn()?);
-        wait_until_listening(port)?;
+        wait_until_answering(port)?;
         Ok(Nginx { running, port })
     }
 }

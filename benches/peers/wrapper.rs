@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ impl Wrapper {
     pub fn around_sleep(&self) -> io::Result<Running> {
         let running = Running(self.around(&[find("sleep")?.into(), "infinity".into()]).spawn()?);
         if let Some(port) = self.port {
-            wait_until_listening(port)?;
+            wait_until_answering(port)?;
         }
         Ok(running)
     }
@@ -217,12 +217,18 @@ pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-pub fn wait_until_listening(port: u16) -> io::Result<()> {
+/// Waits for an answer, so that all which the first one needs is there before anything is measured.
+pub fn wait_until_answering(port: u16) -> io::Result<()> {
+    let ask = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n")?;
+        stream.read_to_end(&mut Vec::new())
+    };
     for _ in 0..500 {
-        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if ask().is_ok_and(|length| length > 0) {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Err(io::Error::other(format!("nothing listens on port {port} after 5 s")))
+    Err(io::Error::other(format!("nothing answers on port {port} after 5 s")))
 }

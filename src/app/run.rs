@@ -22,7 +22,7 @@ use crate::supervisor::lifecycle::KILL_PATIENCE;
 use crate::supervisor::{Phase, Started, Supervisor, Wrapping};
 use crate::sys::process::{self, Pid};
 use crate::sys::signals::{Inherited, SignalFd};
-use crate::sys::{self, descriptors, names};
+use crate::sys::{descriptors, memory, names};
 
 /// How long the last lines of the log are waited for: a reader that is stuck must not hold up the end.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -33,7 +33,7 @@ pub(super) fn run(
     command: &[OsString],
     inherited: &Inherited,
 ) -> Result<Exit, Failure> {
-    sys::keep_one_heap();
+    memory::keep_one_heap();
     let passed = descriptors::beyond_standard();
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;

@@ -20,6 +20,7 @@ use super::stragglers::{self, Killing};
 use super::wrapping::{Fate, Notice, Wrapping};
 use crate::exit::Exit;
 use crate::signal::Signal;
+use crate::sys::memory;
 use crate::sys::process::{self, Change, Pid, Reaped};
 use crate::sys::signals::{self, Delivery, SignalFd};
 use crate::sys::spawn::Leads;
@@ -47,6 +48,7 @@ impl Running<'_> {
         for delivery in std::mem::take(&mut self.early) {
             finish = finish.or(self.deliver(delivery));
         }
+        memory::unmap_idle_code();
         loop {
             if let Some(exit) = finish.or_else(|| self.turn()) {
                 return self.finish(exit);
@@ -121,11 +123,14 @@ impl Running<'_> {
     }
 
     fn act(&mut self, action: Action, cause: Option<Delivery>) -> Option<Exit> {
+        // The endpoints say "draining" before the app or a reader of the log can know of it.
+        let changed = self.tell_phase();
         if matches!(action, Action::Hold | Action::Stop(_)) {
             self.log_drain(cause);
         }
-        // The endpoints say "draining" before the app can know of it.
-        self.tell_phase();
+        if let Some((from, phase)) = changed {
+            info!(phase = phase.name(), from = from.name(), "phase changed");
+        }
         match action {
             Action::Nothing | Action::Hold => {}
             Action::Drop => self.drop_signal(cause),
@@ -138,13 +143,11 @@ impl Running<'_> {
         None
     }
 
-    fn tell_phase(&self) {
+    /// Tells the endpoints the phase; gives the one before and the new one where they differ.
+    fn tell_phase(&self) -> Option<(Phase, Phase)> {
         let phase = self.lifecycle.phase();
         let from = *self.phase.borrow();
-        if phase != from {
-            info!(phase = phase.name(), from = from.name(), "phase changed");
-            self.phase.send_replace(phase);
-        }
+        (phase != from).then(|| (self.phase.send_replace(phase), phase))
     }
 
     fn log_drain(&mut self, cause: Option<Delivery>) {

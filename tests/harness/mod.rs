@@ -519,9 +519,17 @@ impl Running {
         found.expect("the line that came")
     }
 
-    /// Waits until an example program has said `ready`.
+    /// Waits until an example program has said `ready`, and the endpoints, if there are any, know that
+    /// it runs: a child may well be faster than the stead that started it.
     pub fn wait_ready(&self) {
         self.wait_for_line(LIMIT, |line| line.starts_with("ready"));
+        let started = |port| {
+            let answer = http::try_request(port, "GET", "/livez", &[]);
+            answer.is_some_and(|answer| answer.json()["phase"] != "starting")
+        };
+        if let Some(port) = self.port {
+            assert!(until(LIMIT, || started(port)), "the endpoints say for ever that it starts");
+        }
     }
 
     /// Whether it still runs.
