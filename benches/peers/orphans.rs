@@ -32,6 +32,8 @@ struct Reaping {
     cpu: Samples,
     /// The slowest answer meanwhile: stead's own where it listens, else nginx's.
     slowest: Samples,
+    /// How long the thread that answers was ready to run and had no processor, all in all; stead's alone.
+    waited: Samples,
 }
 
 pub fn measure(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
@@ -71,18 +73,31 @@ fn table(end: End, title: &str, all: &[&Wrapper], reapings: &[Reaping], rounds: 
     let note = format!(
         "{} orphans of a wrapper that is PID 1 of a new pid namespace, {how}; medians of {} rounds. The slowest answer \
          of all rounds is to a request every millisecond meanwhile: to stead's /livez where it listens, else to an \
-         nginx outside, which shows what everybody has to wait then.",
+         nginx outside, which shows what everybody has to wait then. The last column is how long the thread that gave \
+         the answers was ready to run and had no processor, all in all (run_delay of /proc/PID/task/TID/schedstat; the \
+         longest of all rounds).",
         rounds.orphans, rounds.stampedes
     );
-    let head =
-        ["wrapper", "none left after ms", "of tini's", "its CPU ms", "slowest answer ms", "from"];
+    let head = [
+        "wrapper",
+        "none left after ms",
+        "of tini's",
+        "its CPU ms",
+        "slowest answer ms",
+        "from",
+        "no processor ms",
+    ];
     let mut table = Table::new(title, &note, &head);
     let tini = reapings[0].gone.median();
     for (wrapper, reaping) in all.iter().zip(reapings) {
-        let from = if wrapper.port.is_some() { "stead" } else { "nginx" };
+        let (from, waited) = match wrapper.port {
+            Some(_) => ("stead", ms(reaping.waited.max())),
+            None => ("nginx", String::new()),
+        };
         let gone = reaping.gone.median();
         let [cpu, slowest] = [reaping.cpu.median(), reaping.slowest.max()].map(ms);
-        table.row(wrapper.name, [ms(gone), times(gone, tini), cpu, slowest, from.to_owned()]);
+        let cells = [ms(gone), times(gone, tini), cpu, slowest, from.to_owned(), waited];
+        table.row(wrapper.name, cells);
     }
     table
 }
@@ -130,6 +145,7 @@ impl Reaping {
             space.heap_up(orphans)?;
         }
         let used_before = sys::cpu_time(space.init)?;
+        let waited_before = run_delay(space.init, "stead-http");
         let before = sys::now();
         match end {
             End::Heap => sys::send_signal(space.init, libc::SIGCONT)?,
@@ -145,6 +161,8 @@ impl Reaping {
         // Until `go` closes the child stays, and so does the init.
         self.cpu.add(sys::cpu_time(space.init)? - used_before);
         self.gone.add(gone? - before);
+        let waited = run_delay(space.init, "stead-http").zip(waited_before);
+        self.waited.add(waited.map_or(0, |(after, before)| after - before));
         let answers = answers.map_err(|_| io::Error::other("the prober panicked"))??;
         self.slowest.add(answers.max() as u64);
         let Namespace { running, go, .. } = space;
@@ -158,6 +176,17 @@ impl Reaping {
 fn only_child(pid: u32) -> io::Result<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
     children.trim().parse().map_err(|_| io::Error::other("unshare has not one child"))
+}
+
+/// How long the thread of this name was ready to run and had no processor, in ns (sched-stats in the kernel's
+/// documentation); nothing where the process has no such thread.
+fn run_delay(pid: u32, thread: &str) -> Option<u64> {
+    let mut tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let is_named = |task: &fs::DirEntry| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == thread)
+    };
+    let statistics = fs::read_to_string(tasks.find(is_named)?.path().join("schedstat")).ok()?;
+    statistics.split(' ').nth(1)?.parse().ok()
 }
 
 /// How many children of the process have ended and are not reaped, from the state in /proc/PID/stat (proc(5)).
