@@ -276,6 +276,9 @@ impl Shell {
             .stdin(terminal.stream())
             .stdout(terminal.stream())
             .stderr(terminal.stream());
+        // A shell hands on what it was started with: where this program is itself in the background of a plain script,
+        // INT is ignored, and no Ctrl-C would end anything.
+        sys::before_exec(&mut command, sys::forget_signals);
         sys::before_exec(&mut command, || sys::become_session_leader(0));
         let bash = command.spawn().expect("bash is installed");
         let shell = Self { terminal, bash };
