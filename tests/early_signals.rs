@@ -13,7 +13,8 @@ type Lost = BTreeMap<(&'static str, u32), u32>;
 /// `TRIES` of stead and of static tini for each delay, in one loop.
 fn measure(delays: &[u32]) -> Lost {
     let list: Vec<_> = delays.iter().map(u32::to_string).collect();
-    let output = Command::new(example("early_term"))
+    let mut early_term = Command::new(example("early_term"));
+    early_term
         .args([TRIES.to_string(), list.join(",")])
         .arg(binary())
         .args(["run", "--", "sleep", "1000", "---"])
@@ -21,9 +22,10 @@ fn measure(delays: &[u32]) -> Lost {
         .env_clear()
         .env("PATH", search_path())
         .env("STEAD_LISTEN", "off")
-        .stdin(Stdio::null())
-        .output()
-        .expect("early_term runs");
+        .stdin(Stdio::null());
+    // A TERM that this program was started with as ignored would be for everything below it.
+    sys::before_exec(&mut early_term, sys::forget_signals);
+    let output = early_term.output().expect("early_term runs");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "early_term failed: {errors}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -474,6 +474,11 @@ impl Running {
         self.stdout.all()
     }
 
+    /// How many lines stdout has given so far: for tests that wait for thousands.
+    pub fn count_stdout(&self) -> usize {
+        self.stdout.lines.lock().unwrap().len()
+    }
+
     /// What stderr has given so far, by lines: stead's events, and whatever the child writes there.
     pub fn stderr(&self) -> Vec<String> {
         self.stderr.all()
@@ -550,8 +555,11 @@ impl Running {
         assert!(until(limit, || self.poll().is_some()), "stead still runs after {limit:?}");
         // What was written before the end is all read, unless something outlived stead with the
         // pipe in its hands: then what there is must do.
-        let _ =
-            until(Duration::from_secs(1), || self.stdout.has_ended() && self.stderr.has_ended());
+        let patience = Instant::now() + Duration::from_secs(1);
+        let _ = until(LIMIT, || {
+            let all_read = self.stdout.has_ended() && self.stderr.has_ended();
+            all_read || Instant::now() > patience && !self.processes().is_empty()
+        });
         self.code.expect("the code of a stead that has ended")
     }
 
