@@ -215,6 +215,8 @@ fn nothing_of_the_start_directory_is_held() {
     let mut stead = Stead::script(script).cwd(&mounted.0).start();
     stead.wait_ready();
     assert_eq!(stead.stdout()[0], mounted.0.to_string_lossy());
+    // The child may be ready before the stead that started it has left the directory, and said so.
+    stead.wait_for_event("child started", LIMIT);
     let output = Command::new("umount").arg(&mounted.0).output().expect("umount is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     stead.signal(libc::SIGTERM);

@@ -154,7 +154,7 @@ impl Running<'_> {
         let Some(cause) = cause.filter(|_| self.drain.is_none()) else {
             return;
         };
-        self.drain = Some(self.start.elapsed());
+        self.drain = self.lifecycle.drain_began();
         let terms = self.lifecycle.terms();
         info!(
             signal = %cause.signal,

@@ -107,6 +107,7 @@ enum Stage {
 /// The drain, once it has begun.
 #[derive(Clone, Copy, Debug)]
 struct Drain {
+    began: Duration,
     deadline: Duration,
     stop: Signal,
 }
@@ -139,6 +140,11 @@ impl Lifecycle {
             Stage::Grace { .. } => Phase::Draining,
             Stage::Killed { .. } => Phase::Killing,
         }
+    }
+
+    /// When the drain began, from which its deadline counts.
+    pub fn drain_began(&self) -> Option<Duration> {
+        self.drain.map(|drain| drain.began)
     }
 
     /// When [`Event::Woke`] is due.
@@ -204,7 +210,7 @@ impl Lifecycle {
     fn drain(&mut self, signal: Signal, now: Duration) -> Action {
         let stop = self.terms.stop_signal.unwrap_or(signal);
         let deadline = now.saturating_add(self.terms.grace);
-        self.drain = Some(Drain { deadline, stop });
+        self.drain = Some(Drain { began: now, deadline, stop });
         if self.terms.drain_delay.is_zero() {
             return self.stop(stop);
         }

@@ -216,3 +216,13 @@ fn in_another_inits_place_nothing_drains_and_the_childs_end_is_the_end() {
     }
     assert_eq!(lifecycle.on(with_others(exited(4)), seconds(2)), Action::Finish(Exit::new(4)));
 }
+
+#[test]
+fn a_drain_begins_with_its_signal_from_which_the_deadline_counts() {
+    let mut lifecycle = running(Terms { drain_delay: seconds(5), ..terms() });
+    assert_eq!(lifecycle.drain_began(), None);
+    lifecycle.on(Event::Signal(Signal::TERM), seconds(10));
+    lifecycle.on(Event::Woke, seconds(15));
+    assert_eq!(lifecycle.drain_began(), Some(seconds(10)));
+    assert_eq!(lifecycle.deadline(), Some(seconds(40)));
+}
