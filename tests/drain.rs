@@ -220,11 +220,10 @@ fn a_leader_that_ends_by_itself_leaves_the_others_the_stop_signal_and_the_linger
         let mut stead = Stead::script(&script).options(options).place(place).start();
         wait_for_family(&stead);
         stead.wait_for_line(LIMIT, |line| line.starts_with("leader ready"));
-        stead.signal(libc::SIGUSR1);
-        stead.wait_for_event("child ended", LIMIT);
         let from = Instant::now();
+        stead.signal(libc::SIGUSR1);
         assert_eq!(stead.wait_exit(LIMIT), 5);
-        assert!(from.elapsed() > Duration::from_millis(900), "killed after {:?}", from.elapsed());
+        assert!(from.elapsed() >= Duration::from_secs(1), "killed after {:?}", from.elapsed());
         for name in OTHERS {
             assert_eq!(
                 times_got(&stead, &format!("{name} "), libc::SIGQUIT),
@@ -246,12 +245,11 @@ fn stead_ends_the_moment_the_last_straggler_is_gone() {
         let stead = Stead::script(&script).stdin(input).options(options).place(place);
         let mut stead = stead.start();
         wait_for_family(&stead);
-        drop(typed);
-        stead.wait_for_event("child ended", LIMIT);
         let from = Instant::now();
+        drop(typed);
         assert_eq!(stead.wait_exit(LIMIT), 5, "{place:?}");
         let took = from.elapsed();
-        assert!(took > Duration::from_millis(200), "did not wait for them: {took:?}");
+        assert!(took >= Duration::from_millis(300), "did not wait for them: {took:?}");
         assert_eq!(named_in(&stead, "straggler killed"), [""; 0]);
         assert_eq!(stead.processes(), Vec::<i32>::new());
     }

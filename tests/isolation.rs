@@ -243,3 +243,30 @@ fn a_stuck_log_does_not_slow_the_exit_down() {
     assert!(from.elapsed() < Duration::from_secs(3), "took {:?}", from.elapsed());
     drop(reader);
 }
+
+#[test]
+fn a_log_whose_thread_is_late_while_its_reader_is_not_loses_no_last_words() {
+    // Later than a stuck reader is waited for, and well before the end comes all the same; a round in which this
+    // program itself was late shows nothing.
+    let (late, patience) = (Duration::from_millis(300), Duration::from_millis(800));
+    for _ in 0..10 {
+        let mut stead = Stead::example("print_signals").args(["--exit-on", "15:6"]).start();
+        stead.wait_ready();
+        stead.wait_for("running", LIMIT, |event| event["phase"] == "running");
+        let mut frozen = Frozen::all_but_main(stead.pid());
+        let from = std::time::Instant::now();
+        stead.signal(libc::SIGTERM);
+        let ended = until(LIMIT, || processes::children_of(stead.pid()).is_empty());
+        assert!(ended, "the child has not ended");
+        let _ = until(late, || from.elapsed() > late);
+        let held = from.elapsed();
+        frozen.reap();
+        drop(frozen);
+        assert_eq!(stead.wait_exit(LIMIT), 6);
+        if held < patience {
+            assert_eq!(stead.wait_for_event("finished", LIMIT)["code"], 6);
+            return;
+        }
+    }
+    panic!("this machine is too busy for this test");
+}

@@ -24,7 +24,7 @@ use crate::sys::process::{self, Pid};
 use crate::sys::signals::{Inherited, SignalFd};
 use crate::sys::{descriptors, memory, names};
 
-/// How long the last lines of the log are waited for: a reader that is stuck must not hold up the end.
+/// How long the last lines of the log are waited for where its reader is stuck, which must not hold up the end.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// `stead run`, in its fixed order: signals (blocked by now), configuration, subreaper, port, child.

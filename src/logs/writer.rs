@@ -7,10 +7,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::descriptors::write_to_stderr;
+use crate::sys::descriptors::{stderr_takes_more, write_to_stderr};
 
 /// How many bytes may wait for a stuck reader; what comes later is counted and dropped.
 const CAPACITY: usize = 64 * 1024;
+/// How much longer than for a stuck reader the last lines are waited for.
+const PATIENCE: u32 = 10;
 
 static QUEUE: Queue = Queue { state: Mutex::new(State::new()), changed: Condvar::new() };
 
@@ -104,9 +106,16 @@ pub fn release() {
     QUEUE.changed.notify_all();
 }
 
-/// Waits until everything is written, at most for `limit`.
+/// Waits until everything is written: for `limit` where the reader is stuck, and for [`PATIENCE`] times that where it
+/// takes more, so that only the writing thread is late, as any can be on a busy machine. Written or not, the end comes
+/// then.
 pub fn flush(limit: Duration) {
-    let state = QUEUE.state();
-    // Whether it was written or not, the end comes now.
-    let _ = QUEUE.changed.wait_timeout_while(state, limit, |state| !state.is_idle());
+    let mut state = QUEUE.state();
+    for _ in 0..PATIENCE {
+        let waited = QUEUE.changed.wait_timeout_while(state, limit, |state| !state.is_idle());
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if state.is_idle() || !stderr_takes_more() {
+            return;
+        }
+    }
 }

@@ -67,6 +67,13 @@ pub fn stderr_is_terminal() -> bool {
     unsafe { libc::isatty(libc::STDERR_FILENO) == 1 }
 }
 
+/// Whether a write to standard error would not have to wait for its reader.
+pub fn stderr_takes_more() -> bool {
+    let mut fd = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one pollfd that outlives the call, which does not wait.
+    (unsafe { libc::poll(&mut fd, 1, 0) }) == 1
+}
+
 /// Writes all of `bytes` to standard error, waiting for the reader for as long as it takes; also where another
 /// process that shares the stream made it non-blocking. What cannot be written is lost: there is nobody to tell.
 pub fn write_to_stderr(mut bytes: &[u8]) {
