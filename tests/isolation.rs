@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -205,17 +205,23 @@ fn a_log_that_was_stuck_goes_on_with_whole_lines_and_says_how_many_are_missing()
     }
     assert!(sys::bytes_in(&full).expect("the pipe's fill") > 2048, "the log was not stuck");
     drop(full);
+    let told = Arc::<Mutex<Vec<u8>>>::default();
+    let into = told.clone();
     let reading = thread::spawn(move || {
-        let mut text = String::new();
-        reader.read_to_string(&mut text).expect("the log to its end");
-        text
+        let mut chunk = [0; 4096];
+        while let n @ 1.. = reader.read(&mut chunk).expect("the log to its end") {
+            into.lock().unwrap().extend_from_slice(&chunk[..n]);
+        }
     });
+    let text = || String::from_utf8_lossy(&told.lock().unwrap()).into_owned();
+    // It stands behind all that had to wait; the end would not wait for so much.
+    assert!(until(LIMIT, || text().contains("events dropped")), "nothing is said to be missing");
     stead.signal(libc::SIGUSR2);
     stead.wait_for_line(LIMIT, |line| line.starts_with("got 12 "));
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 6);
-    let text = reading.join().expect("the reader of the log");
-    let events: Vec<serde_json::Value> = text
+    reading.join().expect("the reader of the log");
+    let events: Vec<serde_json::Value> = text()
         .lines()
         .map(|line| {
             serde_json::from_str(line).unwrap_or_else(|e| panic!("not whole ({e}): {line}"))
