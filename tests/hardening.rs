@@ -101,6 +101,18 @@ fn no_more_than_128_connections_are_held() {
 #[test]
 fn the_oldest_without_a_complete_request_gives_way_to_the_129th() {
     let stead = answering();
+    // A round in which the time for the header is over would end all of them, and shows nothing.
+    let gave_way = (0..5).find_map(|_| {
+        assert!(until(LIMIT, || connections(&stead) == 0));
+        first_and_last_when_the_129th_comes(&stead)
+    });
+    let (first_ended, last_open) = gave_way.expect("a machine that is fast enough for this test");
+    assert!(first_ended && last_open, "ended: {first_ended}, open: {last_open}");
+}
+
+/// Whether the first of 128 connections ends, and whether the last stays, when there is one more; nothing where that
+/// took as long as a client has for its header.
+fn first_and_last_when_the_129th_comes(stead: &Running) -> Option<(bool, bool)> {
     let began = Instant::now();
     let mut waiting: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
@@ -109,17 +121,13 @@ fn the_oldest_without_a_complete_request_gives_way_to_the_129th() {
             stream
         })
         .collect();
-    assert!(until(LIMIT, || connections(&stead) == CONNECTIONS));
+    let all = until(HEADER_TIME, || connections(stead) == CONNECTIONS);
     let mut newest = connect(stead.port()).unwrap();
     newest.write_all(GET).unwrap();
     assert_eq!(read_answer(&mut newest).unwrap().status, 200);
     let first_ended = until(LIMIT, || has_ended(&mut waiting[0]));
     let last_open = !has_ended(&mut waiting[CONNECTIONS - 1]);
-    let took = began.elapsed();
-    assert!(first_ended);
-    // Otherwise the time for the header would have ended all of them, and nothing were shown.
-    assert!(took < HEADER_TIME, "too slow a machine for this test: {took:?}");
-    assert!(last_open);
+    (began.elapsed() < HEADER_TIME).then_some((all && first_ended, last_open))
 }
 
 /// Whether the other side has ended or reset the connection by now.

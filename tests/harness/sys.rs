@@ -4,6 +4,7 @@ use std::io::{Error, Result};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 /// The error of a call that answered less than 0.
 fn checked(answer: libc::c_int) -> Result<libc::c_int> {
@@ -118,6 +119,17 @@ pub fn bytes_in(pipe: &impl AsRawFd) -> Result<i32> {
     // SAFETY: FIONREAD writes an integer.
     checked(unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &mut bytes) })?;
     Ok(bytes)
+}
+
+/// How long ago the other side of a connection last said anything, by the kernel, however late the program that asks is:
+/// TCP_INFO of tcp(7), in which `tcpi_last_ack_recv`, in ms, stands behind 56 bytes.
+pub fn silence_of(connection: &impl AsRawFd) -> Result<Duration> {
+    let mut info = [0u32; 15];
+    let mut size = size_of_val(&info) as libc::socklen_t;
+    let (fd, into) = (connection.as_raw_fd(), info.as_mut_ptr().cast());
+    // SAFETY: the kernel writes no more than the size that it is told.
+    checked(unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut size) })?;
+    Ok(Duration::from_millis(info[14].into()))
 }
 
 /// Sets a terminal's size, which tells its foreground group by WINCH.
