@@ -38,3 +38,4 @@ pub mod logs;
 pub mod signal;
 pub mod supervisor;
 pub mod sys;
+pub mod value;

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use super::{Failure, environment, read_file};
 use crate::check::monitor::Schedule;
+use crate::check::recipe::Recipe;
 use crate::check::registry::{Check, Registry};
 use crate::check::{HttpTarget, Target, TcpTarget};
 use crate::config::{App, Config, Flag, Listen};
@@ -97,7 +98,7 @@ fn serve(endpoints: impl Future<Output = io::Result<()>> + Send + 'static) -> Re
 fn checks(app: &App) -> Vec<Check> {
     let check = |name: &str, target| Check {
         name: name.to_owned(),
-        target,
+        recipe: Recipe::fixed(target),
         schedule: Schedule::default(),
         required: true,
         live: app.live,

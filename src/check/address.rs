@@ -26,6 +26,11 @@ impl Address {
         Self { host, port, flight: Mutex::new(None) }
     }
 
+    /// The host as it was given, without brackets.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The addresses, for an address without any look-up.
     pub(super) async fn resolve(&self, progress: &Progress) -> Result<Vec<SocketAddr>, ProbeError> {
         if let Ok(address) = self.host.parse::<IpAddr>() {

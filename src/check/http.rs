@@ -9,8 +9,11 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
 use super::address::Address;
-use super::tcp::connect;
-use super::{Class, ProbeError, Progress, Stage};
+use super::options::Options;
+use super::stream::connect;
+use super::url::Url;
+use super::{Class, Pass, ProbeError, Progress, Stage};
+use crate::value::Wrong;
 
 /// A URL.
 ///
@@ -34,7 +37,18 @@ impl HttpTarget {
         }
     }
 
-    pub(super) async fn probe(&self, progress: &Progress) -> Result<(), ProbeError> {
+    /// The target of a URL.
+    pub fn parse(url: &Url, _options: &mut Options) -> Result<Self, Wrong> {
+        let host = url.only_host()?;
+        let path = if url.path.is_empty() { "/" } else { &url.path };
+        Ok(Self {
+            address: Address::new(&host.name, host.port.unwrap_or(80)),
+            authority: host.name.clone(),
+            path: path.to_owned(),
+        })
+    }
+
+    pub(super) async fn probe(&self, progress: &Progress) -> Result<Pass, ProbeError> {
         let stream = connect(&self.address.resolve(progress).await?, progress).await?;
         progress.enter(Stage::Query);
         let (mut sender, connection) =
@@ -50,7 +64,7 @@ impl HttpTarget {
             .map_err(|error| ProbeError::new(Class::HttpMalformed, error))?;
         let status = sender.send_request(request).await.map_err(failed)?.status().as_u16();
         if (200..400).contains(&status) {
-            return Ok(());
+            return Ok(Pass::default());
         }
         Err(ProbeError::new(Class::HttpStatus, format!("status {status}")))
     }

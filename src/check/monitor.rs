@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::{Class, ProbeError, Progress, Stage, State, Status};
+use super::{Class, Pass, ProbeError, Progress, Stage, State, Status};
 
 /// When a target is asked, and what its answers mean.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +81,12 @@ pub async fn monitor<P, F>(
     status: watch::Sender<Status>,
 ) where
     P: FnMut(Progress) -> F,
-    F: Future<Output = Result<(), ProbeError>> + Send + 'static,
+    F: Future<Output = Result<Pass, ProbeError>> + Send + 'static,
 {
     let start = Instant::now();
     let mut passes = 0;
     loop {
-        let progress = Progress::new();
+        let progress = Progress::new(true);
         let began = Instant::now();
         let result = attempt(schedule.timeout, probe(progress.clone())).await;
         passes = if result.is_ok() { passes + 1 } else { 0 };
@@ -100,9 +100,9 @@ pub async fn monitor<P, F>(
 }
 
 /// One attempt within its time, in a task of its own; dropping the set ends what is still under way.
-async fn attempt<F>(limit: Duration, probe: F) -> Result<(), ProbeError>
+pub async fn attempt<F>(limit: Duration, probe: F) -> Result<Pass, ProbeError>
 where
-    F: Future<Output = Result<(), ProbeError>> + Send + 'static,
+    F: Future<Output = Result<Pass, ProbeError>> + Send + 'static,
 {
     let mut task = JoinSet::new();
     task.spawn(probe);
@@ -117,7 +117,7 @@ where
 /// The status after an attempt.
 fn judged(
     before: &Status,
-    result: &Result<(), ProbeError>,
+    result: &Result<Pass, ProbeError>,
     stage: Stage,
     passes: u32,
     schedule: &Schedule,
@@ -125,8 +125,8 @@ fn judged(
     let now = Instant::now();
     let failures = if result.is_ok() { 0 } else { before.failures.saturating_add(1) };
     let state = match result {
-        Ok(()) if !before.passed || passes >= schedule.pass_after => State::Up,
-        Ok(()) => before.state,
+        Ok(_) if !before.passed || passes >= schedule.pass_after => State::Up,
+        Ok(_) => before.state,
         Err(error) if error.class == Class::ProbePanicked => State::Unknown,
         Err(_) if failures >= schedule.fail_after => State::Down,
         Err(_) => before.state,
@@ -147,7 +147,7 @@ fn judged(
 }
 
 /// One event for each change of state.
-fn report(check: &str, before: &Status, after: &Status, result: &Result<(), ProbeError>) {
+fn report(check: &str, before: &Status, after: &Status, result: &Result<Pass, ProbeError>) {
     if before.state == after.state {
         return;
     }
@@ -172,7 +172,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn refused() -> Result<(), ProbeError> {
+    fn refused() -> Result<Pass, ProbeError> {
         Err(ProbeError::new(Class::ConnectRefused, "refused"))
     }
 
@@ -181,7 +181,7 @@ mod tests {
         answer: impl Fn(u32) -> F + Send + 'static,
     ) -> (watch::Receiver<Status>, Arc<AtomicU32>)
     where
-        F: Future<Output = Result<(), ProbeError>> + Send + 'static,
+        F: Future<Output = Result<Pass, ProbeError>> + Send + 'static,
     {
         let (sender, receiver) = watch::channel(Status::new());
         let count = Arc::new(AtomicU32::new(0));
@@ -193,7 +193,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_pass_makes_it_up_and_one_failure_does_not_make_it_down() {
-        let (status, count) = start(|n| async move { if n == 1 { refused() } else { Ok(()) } });
+        let (status, count) =
+            start(|n| async move { if n == 1 { refused() } else { Ok(Pass::default()) } });
         sleep(SECOND / 10).await;
         assert_eq!(status.borrow().state, State::Up);
         // The next attempt comes 0.8 s after the failed one at the earliest.
@@ -211,7 +212,7 @@ mod tests {
             if (1..=3).contains(&n) {
                 std::future::pending::<()>().await;
             }
-            Ok(())
+            Ok(Pass::default())
         });
         sleep(SECOND / 10).await;
         let up = Instant::now();
@@ -243,7 +244,7 @@ mod tests {
     async fn a_probe_that_panics_is_unknown_and_is_asked_again() {
         let (status, count) = start(|n| async move {
             assert!(n != 0, "a bug in a driver");
-            Ok(())
+            Ok(Pass::default())
         });
         sleep(SECOND / 10).await;
         assert_eq!(status.borrow().state, State::Unknown);

@@ -6,7 +6,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::monitor::{Schedule, monitor};
-use super::{State, Status, Target};
+use super::recipe::Recipe;
+use super::{State, Status};
 
 /// A check as configured.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Check {
     /// Its name, unique among the checks.
     pub name: String,
     /// What is asked.
-    pub target: Target,
+    pub recipe: Recipe,
     /// When it is asked.
     pub schedule: Schedule,
     /// Whether the app is not ready while it is not up.
@@ -64,12 +65,11 @@ impl Registry {
     /// Starts a monitor for each check. To be called inside the runtime.
     pub fn start(checks: Vec<Check>) -> Self {
         let entries = checks.into_iter().map(|check| {
-            let Check { name, target, schedule, required, live, startup } = check;
+            let Check { name, recipe, schedule, required, live, startup } = check;
             let (sender, status) = watch::channel(Status::new());
-            let target = std::sync::Arc::new(target);
             let probe = move |progress| {
-                let target = target.clone();
-                async move { target.probe(&progress).await }
+                let target = recipe.target();
+                async move { target?.probe(&progress).await }
             };
             tokio::spawn(monitor(name.clone(), schedule, probe, sender));
             Entry { name, required, live, startup, max_age: schedule.max_age(), status }

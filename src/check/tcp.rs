@@ -1,46 +1,50 @@
-//! The app's own port.
+//! Something that accepts connections: the app's own port, any TCP port, a Unix socket.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tokio::net::TcpStream;
+use super::address::Address;
+use super::options::Options;
+use super::stream::{Place, connect};
+use super::url::Url;
+use super::{Pass, ProbeError, Progress};
+use crate::value::Wrong;
 
-use super::{Class, ProbeError, Progress, Stage};
-
-/// A port of this host.
+/// A port or a socket.
 ///
-/// Up proves: something accepts TCP connections on 127.0.0.1, or else on ::1, at that port. Nothing is sent.
+/// Up proves: something accepts connections there; for the app's own port, on 127.0.0.1 or else on ::1. Nothing is sent.
 #[derive(Debug)]
-pub struct TcpTarget {
-    addresses: [SocketAddr; 2],
+pub struct TcpTarget(Where);
+
+#[derive(Debug)]
+enum Where {
+    Loopback([SocketAddr; 2]),
+    Place(Place),
 }
 
 impl TcpTarget {
     /// The port on loopback, of either address family.
     pub fn on_loopback(port: u16) -> Self {
-        Self { addresses: [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()] }
+        Self(Where::Loopback([
+            (Ipv4Addr::LOCALHOST, port).into(),
+            (Ipv6Addr::LOCALHOST, port).into(),
+        ]))
     }
 
-    pub(super) async fn probe(&self, progress: &Progress) -> Result<(), ProbeError> {
-        connect(&self.addresses, progress).await.map(drop)
-    }
-}
-
-/// Connects to the first address that accepts. The reason of the first counts if none does: the others are there for
-/// the case that the service is on that family alone.
-pub(super) async fn connect(
-    addresses: &[SocketAddr],
-    progress: &Progress,
-) -> Result<TcpStream, ProbeError> {
-    progress.enter(Stage::Connect);
-    let mut first = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => first = first.or(Some(error)),
+    /// `tcp://host:port` or `unix:///path`.
+    pub fn parse(url: &Url, _options: &mut Options) -> Result<Self, Wrong> {
+        if url.kind() == "unix" {
+            return Ok(Self(Where::Place(Place::Path(url.path.clone().into()))));
         }
+        let host = url.only_host()?;
+        let port = host.port.ok_or("no port")?;
+        Ok(Self(Where::Place(Place::Host(Address::new(&host.name, port)))))
     }
-    Err(match first {
-        Some(error) => ProbeError::new(Class::of(&error), error),
-        None => ProbeError::new(Class::DnsNotFound, "the name has no address"),
-    })
+
+    pub(super) async fn probe(&self, progress: &Progress) -> Result<Pass, ProbeError> {
+        match &self.0 {
+            Where::Loopback(addresses) => drop(connect(addresses, progress).await?),
+            Where::Place(place) => drop(place.connect(progress).await?),
+        }
+        Ok(Pass::default())
+    }
 }

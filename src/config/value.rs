@@ -8,27 +8,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{Details, Listen, LogFormat};
 use crate::signal::Signal;
-
-/// What is wrong with a value, fit to follow `NAME: `.
-pub type Wrong = String;
-
-/// `30s`, `1500ms`, `1m 30s`; a bare number is seconds.
-pub fn duration(text: &str) -> Result<Duration, Wrong> {
-    let seconds = text.trim().parse().map(Duration::from_secs).ok();
-    seconds
-        .or_else(|| humantime::parse_duration(text.trim()).ok())
-        .filter(|duration| *duration <= Duration::from_secs(366 * 24 * 3600))
-        .ok_or_else(|| "not a duration (write 30s, 1500ms or 2m)".to_owned())
-}
-
-/// `on`, `true`, `yes`, `1`, and their opposites.
-pub fn switch(text: &str) -> Result<bool, Wrong> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "on" | "true" | "yes" | "1" => Ok(true),
-        "off" | "false" | "no" | "0" => Ok(false),
-        _ => Err("neither on nor off".to_owned()),
-    }
-}
+pub use crate::value::{Wrong, duration, port, switch};
 
 /// A signal by name or number.
 pub fn signal(text: &str) -> Result<Signal, Wrong> {
@@ -51,12 +31,6 @@ pub fn remap(text: &str) -> Result<(u8, u8), Wrong> {
     let code = |text: &str| text.trim().parse().ok();
     let pair = text.split_once(':').and_then(|(from, to)| Some((code(from)?, code(to)?)));
     pair.ok_or_else(|| "not FROM:TO with exit codes from 0 to 255 (write 143:0)".to_owned())
-}
-
-/// A port, 1 to 65535.
-pub fn port(text: &str) -> Result<u16, Wrong> {
-    let port = text.trim().parse().ok().filter(|port| *port != 0);
-    port.ok_or_else(|| "not a port (a number from 1 to 65535)".to_owned())
 }
 
 /// A port or `off`.

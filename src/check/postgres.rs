@@ -1,0 +1,24 @@
+//! Postgres.
+
+use super::options::Options;
+use super::url::Url;
+use super::{Class, Pass, ProbeError, Progress};
+use crate::value::Wrong;
+
+/// A Postgres database.
+#[derive(Debug)]
+pub struct PostgresTarget {}
+
+impl PostgresTarget {
+    /// The target of a URL.
+    pub fn parse(_url: &Url, _options: &mut Options) -> Result<Self, Wrong> {
+        Ok(Self {})
+    }
+
+    pub(super) async fn probe(&self, _progress: &Progress) -> Result<Pass, ProbeError> {
+        Err(ProbeError::new(Class::NotSupported, "to be written"))
+    }
+
+    /// Closes the connection that is held.
+    pub(super) async fn close(&self) {}
+}

@@ -1,0 +1,130 @@
+//! The one kind of connection that all drivers are given: TCP or a Unix socket, bare or under TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
+
+use super::address::Address;
+use super::{Class, ProbeError, Progress};
+
+/// A connection.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<TlsStream<Stream>>),
+}
+
+/// Where a connection leads to.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// A host and a port.
+    Host(Address),
+    /// A socket in the file system.
+    Path(PathBuf),
+}
+
+impl Place {
+    /// Connects, and says to which address where it has one.
+    pub(super) async fn connect(
+        &self,
+        progress: &Progress,
+    ) -> Result<(Stream, Option<SocketAddr>), ProbeError> {
+        match self {
+            Self::Host(address) => {
+                let stream = connect(&address.resolve(progress).await?, progress).await?;
+                let peer = stream.peer_addr().ok();
+                // Questions are small, and each waits for its answer.
+                let _ = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), peer))
+            }
+            Self::Path(path) => {
+                progress.connecting()?;
+                let stream = UnixStream::connect(path).await;
+                let stream = stream.map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => ProbeError::new(Class::NotFound, error),
+                    _ => ProbeError::new(Class::of(&error), error),
+                })?;
+                Ok((Stream::Unix(stream), None))
+            }
+        }
+    }
+
+    /// The host's name, for TLS and for virtual hosts; `localhost` where there is none.
+    pub(super) fn host(&self) -> &str {
+        match self {
+            Self::Host(address) => address.host(),
+            Self::Path(_) => "localhost",
+        }
+    }
+}
+
+/// Connects to the first address that accepts. The reason of the first counts if none does: the others are there for
+/// the case that the service is on that family alone.
+pub(super) async fn connect(
+    addresses: &[SocketAddr],
+    progress: &Progress,
+) -> Result<TcpStream, ProbeError> {
+    progress.connecting()?;
+    let mut first = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(match first {
+        Some(error) => ProbeError::new(Class::of(&error), error),
+        None => ProbeError::new(Class::DnsNotFound, "the name has no address"),
+    })
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
