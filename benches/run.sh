@@ -23,6 +23,11 @@ need wrk wrk
 need curl curl
 need wget wget
 need unshare util-linux
+need setpriv util-linux
+need redis-server redis-server
+need redis-cli redis-tools
+need /usr/lib/postgresql/15/bin/postgres postgresql-15
+need /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 
 if [ -n "$missing" ]; then
     echo "bench: installing the Debian packages$missing" >&2

@@ -11,16 +11,16 @@ use crate::sys;
 use crate::wrapper::{Wrapper, Wrappers, bare, find};
 
 /// A command and what its runs have cost.
-struct Cost {
-    name: String,
+pub struct Cost {
+    pub name: String,
     command: Command,
     wall: Samples,
-    cpu: Samples,
+    pub cpu: Samples,
     max_rss: Samples,
 }
 
 impl Cost {
-    fn of(name: &str, command: Command) -> Cost {
+    pub fn of(name: &str, command: Command) -> Cost {
         let [wall, cpu, max_rss] = std::array::from_fn(|_| Samples::default());
         Cost { name: name.to_owned(), command, wall, cpu, max_rss }
     }
@@ -40,7 +40,7 @@ impl Cost {
 }
 
 /// The commands take turns on the last processor; whatever they talk to may run on the others.
-fn run_all(costs: &mut [Cost], rounds: usize) -> io::Result<()> {
+pub fn run_all(costs: &mut [Cost], rounds: usize) -> io::Result<()> {
     let cpus = sys::processors()?;
     sys::pinned(&cpus[cpus.len() - 1..], || {
         there_and_back(rounds, costs.len()).try_for_each(|at| costs[at].run_once())
@@ -133,7 +133,7 @@ pub fn of_checks(wrappers: &Wrappers, rounds: &Rounds) -> io::Result<Section> {
 }
 
 impl Cost {
-    fn microseconds(&self) -> [String; 4] {
+    pub fn microseconds(&self) -> [String; 4] {
         [self.wall.median(), self.wall.min(), self.wall.p99(), self.cpu.median()].map(us)
     }
 }

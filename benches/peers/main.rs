@@ -13,11 +13,13 @@ use std::process::ExitCode;
 
 mod child;
 mod cost;
+mod dependencies;
 mod http;
 mod idle;
 mod orphans;
 mod report;
 mod samples;
+mod servers;
 mod signals;
 mod size;
 mod startup;
@@ -45,6 +47,14 @@ pub struct Rounds {
     pub load_seconds: u64,
     /// Runs of each health-check command.
     pub runs: usize,
+    /// Runs of each check of RabbitMQ, whose own takes half a second.
+    pub pings: usize,
+    /// Seconds for which the dependencies are watched.
+    pub held_seconds: u64,
+    /// How many replicas check one Postgres, and for how many seconds they are looked at.
+    pub replicas: usize,
+    /// Seconds of each look at the replicas.
+    pub replica_seconds: u64,
 }
 
 const FULL: Rounds = Rounds {
@@ -56,6 +66,10 @@ const FULL: Rounds = Rounds {
     loads: 3,
     load_seconds: 4,
     runs: 300,
+    pings: 10,
+    held_seconds: 600,
+    replicas: 500,
+    replica_seconds: 60,
 };
 
 const QUICK: Rounds = Rounds {
@@ -67,6 +81,10 @@ const QUICK: Rounds = Rounds {
     loads: 1,
     load_seconds: 1,
     runs: 30,
+    pings: 2,
+    held_seconds: 15,
+    replicas: 20,
+    replica_seconds: 20,
 };
 
 /// What `BENCHMARKS.md` holds the figures in.
@@ -101,7 +119,7 @@ fn failed(error: io::Error) -> ExitCode {
 fn measure(rounds: &Rounds, only: &str) -> io::Result<Report> {
     let wrappers = Wrappers::find()?;
     let mut report = Report::about_this_machine(&wrappers)?;
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 10] = [
         ("size of the files", size::measure),
         ("idle memory and wake-ups", idle::measure),
         ("start-up", startup::measure),
@@ -110,6 +128,8 @@ fn measure(rounds: &Rounds, only: &str) -> io::Result<Report> {
         ("health-check commands", cost::of_checks),
         ("orphans", orphans::measure),
         ("/livez under load", http::measure),
+        ("dependencies", dependencies::measure),
+        ("replicas of one Postgres", dependencies::stampede),
     ];
     for (name, part) in parts.into_iter().filter(|(name, _)| name.contains(only)) {
         eprintln!("measuring: {name}");
