@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::{Failure, environment, read_file};
 use crate::check::monitor::Schedule;
 use crate::check::recipe::Recipe;
-use crate::check::registry::{Check, Registry};
+use crate::check::registry::{Check, Groups, Need, Registry};
 use crate::check::{HttpTarget, Target, TcpTarget};
 use crate::config::{App, Config, Flag, Listen};
 use crate::exit::Exit;
@@ -100,9 +100,9 @@ fn checks(app: &App) -> Vec<Check> {
         name: name.to_owned(),
         recipe: Recipe::fixed(target),
         schedule: Schedule::default(),
-        required: true,
-        live: app.live,
-        startup: true,
+        startup: Need::Required,
+        runtime: Need::Required,
+        groups: Groups { ready: true, live: app.live, startup: true },
     };
     let port = app.port.map(|port| check("app", Target::Tcp(TcpTarget::on_loopback(port))));
     let url = app.url.as_ref().map(|url| check("app-url", Target::Http(HttpTarget::new(url))));

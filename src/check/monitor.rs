@@ -22,6 +22,10 @@ pub struct Schedule {
     pub fail_after: u32,
     /// Passes in a row until it is up again; the very first pass counts at once.
     pub pass_after: u32,
+    /// How old a pass may be before nothing is known any more, where that was asked for.
+    pub max_age: Option<Duration>,
+    /// A pass that took longer is slow.
+    pub slow: Duration,
 }
 
 /// The wait after a failure that has not brought the verdict yet, and between attempts before the first pass.
@@ -38,6 +42,8 @@ impl Default for Schedule {
             timeout: Duration::from_secs(2),
             fail_after: 3,
             pass_after: 1,
+            max_age: None,
+            slow: Duration::from_secs(1),
         }
     }
 }
@@ -45,8 +51,8 @@ impl Default for Schedule {
 impl Schedule {
     /// How old a pass may be before nothing is known any more: three intervals, and never less than the longest planned
     /// gap with its attempt.
-    pub fn max_age(&self) -> Duration {
-        (3 * self.interval).max(self.interval + self.timeout)
+    pub fn freshness(&self) -> Duration {
+        self.max_age.unwrap_or(3 * self.interval).max(self.interval + self.timeout)
     }
 
     /// The wait until the next attempt. `chance` is uniform in 0..1.
@@ -255,9 +261,9 @@ mod tests {
 
     #[test]
     fn a_pass_may_be_as_old_as_the_longest_gap_and_never_older_than_three_intervals_needs() {
-        assert_eq!(Schedule::default().max_age(), Duration::from_secs(30));
+        assert_eq!(Schedule::default().freshness(), Duration::from_secs(30));
         let short = Schedule { interval: SECOND / 2, ..Schedule::default() };
-        assert_eq!(short.max_age(), Duration::from_millis(2500));
+        assert_eq!(short.freshness(), Duration::from_millis(2500));
     }
 
     #[test]

@@ -18,12 +18,39 @@ pub struct Check {
     pub recipe: Recipe,
     /// When it is asked.
     pub schedule: Schedule,
-    /// Whether the app is not ready while it is not up.
-    pub required: bool,
-    /// Whether it counts for liveness too.
+    /// How much it counts until its first pass.
+    pub startup: Need,
+    /// How much it counts from then on.
+    pub runtime: Need,
+    /// Where it counts.
+    pub groups: Groups,
+}
+
+/// How much a check counts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Need {
+    /// While it is not up, the app is not ready.
+    #[default]
+    Required,
+    /// While it is not up, the app is degraded, and ready.
+    Degraded,
+}
+
+/// The endpoints that a check counts in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Groups {
+    /// `/readyz`.
+    pub ready: bool,
+    /// `/livez`.
     pub live: bool,
-    /// Whether start-up waits for it.
+    /// `/startupz`.
     pub startup: bool,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self { ready: true, live: false, startup: false }
+    }
 }
 
 /// The checks, watched.
@@ -35,9 +62,9 @@ pub struct Registry {
 #[derive(Debug)]
 struct Entry {
     name: String,
-    required: bool,
-    live: bool,
-    startup: bool,
+    startup: Need,
+    runtime: Need,
+    groups: Groups,
     max_age: Duration,
     status: watch::Receiver<Status>,
 }
@@ -47,12 +74,10 @@ struct Entry {
 pub struct Finding {
     /// The check's name.
     pub name: String,
-    /// Whether the app is not ready while it is not up.
-    pub required: bool,
-    /// Whether it counts for liveness too.
-    pub live: bool,
-    /// Whether start-up waits for it.
-    pub startup: bool,
+    /// How much it counts now.
+    pub need: Need,
+    /// Where it counts.
+    pub groups: Groups,
     /// The state, unknown where the last pass is too old.
     pub state: State,
     /// How long ago the last attempt ended.
@@ -65,14 +90,14 @@ impl Registry {
     /// Starts a monitor for each check. To be called inside the runtime.
     pub fn start(checks: Vec<Check>) -> Self {
         let entries = checks.into_iter().map(|check| {
-            let Check { name, recipe, schedule, required, live, startup } = check;
+            let Check { name, recipe, schedule, startup, runtime, groups } = check;
             let (sender, status) = watch::channel(Status::new());
             let probe = move |progress| {
                 let target = recipe.target();
                 async move { target?.probe(&progress).await }
             };
             tokio::spawn(monitor(name.clone(), schedule, probe, sender));
-            Entry { name, required, live, startup, max_age: schedule.max_age(), status }
+            Entry { name, startup, runtime, groups, max_age: schedule.freshness(), status }
         });
         Self { entries: entries.collect() }
     }
@@ -93,9 +118,8 @@ impl Entry {
         let state = if status.state == State::Up && stale { State::Unknown } else { status.state };
         Finding {
             name: self.name.clone(),
-            required: self.required,
-            live: self.live,
-            startup: self.startup,
+            need: if status.passed { self.runtime } else { self.startup },
+            groups: self.groups,
             state,
             age: since(status.last_attempt),
             status,
@@ -112,9 +136,8 @@ impl Finding {
         let status = Status { state, passed: state == State::Up, failure, ..Status::new() };
         Self {
             name: name.to_owned(),
-            required: true,
-            live: false,
-            startup: true,
+            need: Need::Required,
+            groups: Groups { startup: true, ..Groups::default() },
             state,
             age: None,
             status,
@@ -131,9 +154,9 @@ mod tests {
         let (sender, status) = watch::channel(Status::new());
         let entry = Entry {
             name: "test".to_owned(),
-            required: true,
-            live: false,
-            startup: true,
+            startup: Need::Required,
+            runtime: Need::Required,
+            groups: Groups::default(),
             max_age: Duration::from_secs(30),
             status,
         };

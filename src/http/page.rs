@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::report::timestamp;
 use super::verdict::{Verdict, judge};
 use crate::check::State;
-use crate::check::registry::Finding;
+use crate::check::registry::{Finding, Need};
 use crate::cli::Group;
 use crate::config::Labels;
 use crate::supervisor::Phase;
@@ -27,7 +27,8 @@ pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTi
         escaped(&labels.instance),
         phase = phase.name(),
     );
-    let live: Vec<Finding> = findings.iter().filter(|finding| finding.live).cloned().collect();
+    let live: Vec<Finding> =
+        findings.iter().filter(|finding| finding.groups.live).cloned().collect();
     for (group, counted) in
         [(Group::Live, &live[..]), (Group::Ready, findings), (Group::Startup, findings)]
     {
@@ -63,7 +64,7 @@ pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTi
 fn row(page: &mut String, finding: &Finding) {
     let class = match finding.state {
         State::Up => "good",
-        State::Down if finding.required => "bad",
+        State::Down if finding.need == Need::Required => "bad",
         _ => "middling",
     };
     let latency =

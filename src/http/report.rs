@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::verdict::Verdict;
 use crate::check::State;
-use crate::check::registry::Finding;
+use crate::check::registry::{Finding, Need};
 use crate::config::Labels;
 use crate::supervisor::Phase;
 
@@ -85,7 +85,7 @@ fn check_answer(finding: &Finding, details: bool) -> CheckAnswer {
     let failure = finding.status.failure.filter(|_| details);
     CheckAnswer {
         status: finding.state.name(),
-        required: finding.required,
+        required: finding.need == Need::Required,
         latency_ms: finding.status.latency.filter(|_| details).map(millis),
         age_ms: finding.age.and_then(|age| u64::try_from(age.as_millis()).ok()),
         since: timestamp(finding.status.since),
@@ -118,7 +118,7 @@ impl Report<'_> {
                 "componentType": "component",
                 "status": match finding.state {
                     State::Up => "pass",
-                    _ if !finding.required => "warn",
+                    _ if finding.need == Need::Degraded => "warn",
                     State::Unknown | State::Down => "fail",
                 },
                 "time": timestamp(finding.age.map_or(self.now, |age| self.now - age)),

@@ -1,7 +1,7 @@
 //! The verdict on each group of checks: what the platform is told. Pure: the phase and the findings go in.
 
 use crate::check::State;
-use crate::check::registry::Finding;
+use crate::check::registry::{Finding, Need};
 use crate::cli::Group;
 use crate::supervisor::Phase;
 
@@ -50,9 +50,9 @@ impl Verdict {
 /// Whether a check counts in a group.
 pub fn counts(finding: &Finding, group: Group) -> bool {
     match group {
-        Group::Live => finding.live,
-        Group::Ready => true,
-        Group::Startup => finding.startup,
+        Group::Live => finding.groups.live,
+        Group::Ready => finding.groups.ready,
+        Group::Startup => finding.groups.startup,
     }
 }
 
@@ -68,7 +68,8 @@ pub fn judge(group: Group, phase: Phase, all: &[Finding], counted: &[Finding]) -
 
 /// The child was started and each check of the start-up group has passed once: true for good from then on.
 fn has_started(phase: Phase, findings: &[Finding]) -> bool {
-    phase != Phase::Starting && findings.iter().filter(|f| f.startup).all(|f| f.status.passed)
+    phase != Phase::Starting
+        && findings.iter().filter(|f| f.groups.startup).all(|f| f.status.passed)
 }
 
 /// Live until the child has ended. The app's checks count from the start-up latch to the drain, and only where they
@@ -86,7 +87,7 @@ fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
         Phase::Finished => return Verdict::Unavailable,
         Phase::Running => {}
     }
-    let mut required = counted.iter().filter(|finding| finding.required);
+    let mut required = counted.iter().filter(|finding| finding.need == Need::Required);
     if required.clone().any(|finding| !finding.status.passed) {
         Verdict::Starting
     } else if required.any(|finding| finding.state != State::Up) {
@@ -111,6 +112,9 @@ pub fn judge_one(group: Group, phase: Phase, all: &[Finding], one: &Finding) -> 
 mod tests {
     use super::*;
     use crate::check::Status;
+    use crate::check::registry::Groups;
+
+    const LIVE: Groups = Groups { ready: true, live: true, startup: true };
 
     fn finding(name: &str, state: State) -> Finding {
         Finding::example(name, state)
@@ -131,7 +135,7 @@ mod tests {
         assert_eq!(ready(Phase::Running, std::slice::from_ref(&up)), Verdict::Ok);
         assert_eq!(ready(Phase::Running, &[finding("app", State::Unknown)]), Verdict::Starting);
         assert_eq!(ready(Phase::Running, std::slice::from_ref(&down)), Verdict::Unavailable);
-        let optional = Finding { required: false, ..down };
+        let optional = Finding { need: Need::Degraded, ..down };
         assert_eq!(ready(Phase::Running, &[up.clone(), optional]), Verdict::Degraded);
         for (phase, verdict) in [
             (Phase::Starting, Verdict::Starting),
@@ -147,8 +151,8 @@ mod tests {
     #[test]
     fn live_asks_the_app_only_between_start_up_and_drain() {
         let passed = Status { passed: true, ..finding("app", State::Down).status };
-        let down = [Finding { live: true, status: passed, ..finding("app", State::Down) }];
-        let never_up = [Finding { live: true, ..finding("app", State::Down) }];
+        let down = [Finding { groups: LIVE, status: passed, ..finding("app", State::Down) }];
+        let never_up = [Finding { groups: LIVE, ..finding("app", State::Down) }];
         let live = |phase, findings: &[Finding]| judge(Group::Live, phase, findings, findings);
         assert_eq!(live(Phase::Running, &down), Verdict::Unavailable);
         assert_eq!(live(Phase::Running, &never_up), Verdict::Ok);
