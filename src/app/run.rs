@@ -56,7 +56,8 @@ pub(super) fn run(
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
     if let Some(listener) = listener {
-        let (checks, labels, details) = (checks(&config.app), config.labels, config.details);
+        let checks = checks(&config.app).into_iter().chain(config.checks).collect();
+        let (labels, details) = (config.labels, config.details);
         serve(async move {
             let view = View { phase: watched, registry: Registry::start(checks), labels, details };
             http::serve(listener, view).await

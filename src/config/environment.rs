@@ -2,11 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 
+use super::checks::normal;
 use super::setting::{SETTINGS, suggestion};
 use super::{Flag, Mistake, text};
 
 /// How many characters of a label are kept: it stands in every answer and on every line.
 const LONGEST_LABEL: usize = 200;
+
+/// What the variable of a check begins with.
+const CHECK: &str = "STEAD_CHECK_";
 
 /// The environment, as name and value.
 #[derive(Debug, Default)]
@@ -48,7 +52,7 @@ impl Environment {
             let Some(name) = name.to_str().filter(|name| name.starts_with("STEAD_")) else {
                 continue;
             };
-            if value.is_empty() || is_injected(name, value) {
+            if value.is_empty() || is_injected(name, value) || name.starts_with(CHECK) {
                 continue;
             }
             let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) else {
@@ -61,6 +65,26 @@ impl Environment {
             settings.push((setting.key, text(name, value.clone())?));
         }
         Ok(settings)
+    }
+
+    /// The name, the variable and the URL of each `STEAD_CHECK_<NAME>`.
+    pub(super) fn checks(&self) -> Vec<(String, String, Result<String, Mistake>)> {
+        let checks = self.variables.iter().filter_map(|(variable, value)| {
+            let variable = variable.to_str()?;
+            let name = variable.strip_prefix(CHECK)?;
+            let usable = !value.is_empty() && !self.is_service_beside(variable, value);
+            usable.then(|| (normal(name), variable.to_owned(), text(variable, value.clone())))
+        });
+        checks.collect()
+    }
+
+    /// Whether Kubernetes set it for a Service named `stead-check-...`: of such a form, and the Service's host beside it.
+    /// The form alone will not do: `STEAD_CHECK_MY_PORT=tcp://...` is a check too.
+    fn is_service_beside(&self, variable: &str, value: &OsStr) -> bool {
+        let end = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
+        let end = end.iter().find_map(|end| variable.find(end)).unwrap_or(variable.len());
+        let host = format!("{}_SERVICE_HOST", variable.get(..end).unwrap_or_default());
+        is_injected(variable, value) && self.variables.iter().any(|(name, _)| *name == *host)
     }
 
     pub(super) fn labels(&self) -> Labels {

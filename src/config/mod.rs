@@ -1,6 +1,7 @@
 //! The configuration: flags over `STEAD_*` variables over the file over what the app's environment says.
 //! Pure over its arguments; nothing here reads the process's own environment.
 
+mod checks;
 mod environment;
 mod file;
 pub mod setting;
@@ -19,6 +20,7 @@ pub use environment::{Environment, Labels};
 use sources::Sources;
 use value::Wrong;
 
+use crate::check::registry::Check;
 use crate::supervisor::Terms;
 
 /// A mistake in the configuration: `place: what is wrong`, on one line, without the value.
@@ -112,6 +114,8 @@ pub struct Config {
     pub signal_group: bool,
     /// The app's own checks.
     pub app: App,
+    /// The checks that are configured by name.
+    pub checks: Vec<Check>,
     /// Where the endpoints listen.
     pub listen: Listen,
     /// Who sees the details.
@@ -163,6 +167,7 @@ impl Config {
             terms,
             signal_group,
             app,
+            checks: checks::collect(env)?,
             listen,
             details,
             events,

@@ -151,3 +151,19 @@ fn labels_come_from_the_environment() {
     assert_eq!(labels.instance, "host");
     assert_eq!(labels.environment.as_deref(), Some("production"));
 }
+
+#[test]
+fn a_check_is_added_by_a_variable_and_named_after_it() {
+    let checks = load(&[], &[("STEAD_CHECK_MY_PORT", "tcp://db:5432?stead_interval=1s")]);
+    let checks = checks.unwrap().checks;
+    assert_eq!(checks[0].name, "my-port");
+    assert_eq!(checks[0].schedule.interval, Duration::from_secs(1));
+    assert_eq!(
+        mistake(&[], &[("STEAD_CHECK_DB", "tcp://db:5432?stead_intreval=s3cret")]),
+        "STEAD_CHECK_DB: stead_intreval: no such option of this kind of check"
+    );
+    assert_eq!(
+        mistake(&[], &[("STEAD_CHECK_DB", "s3cret://db")]),
+        "STEAD_CHECK_DB: a scheme that stead does not know"
+    );
+}
