@@ -144,6 +144,8 @@ need strace strace
 need unshare util-linux
 need ip iproute2
 need ps procps
+need openssl openssl
+need haproxy haproxy
 need ldd libc-bin
 # An engine that answers is used; one test starts another, whose init is stead.
 need docker docker.io

@@ -1,6 +1,7 @@
 //! What every test stands on: the binary and the example programs, a running stead with what it says,
 //! and waiting for a condition. Terminals, HTTP, system calls and engines have files of their own.
 
+pub mod certificates;
 pub mod engine;
 pub mod http;
 pub mod processes;
