@@ -5,6 +5,7 @@
 
 mod address;
 mod amqp;
+mod exchange;
 mod exec;
 mod file;
 mod held;
@@ -301,9 +302,10 @@ impl Class {
             ErrorKind::HostUnreachable
             | ErrorKind::NetworkUnreachable
             | ErrorKind::AddrNotAvailable => Self::ConnectUnreachable,
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
-                Self::ConnectReset
-            }
+            ErrorKind::ConnectionReset
+            | ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::UnexpectedEof => Self::ConnectReset,
             ErrorKind::TimedOut => Self::Timeout,
             _ => Self::ConnectFailed,
         }
