@@ -1,5 +1,7 @@
 //! The only place that wires the parts together, and that knows them all.
 
+mod argument;
+mod check_urls;
 mod run;
 mod stand_in;
 
@@ -84,6 +86,7 @@ fn obey(request: Request, inherited: &Inherited) -> Result<Exit, Failure> {
     match request {
         Request::Run(flags, command) => run::run(&flags, &command, inherited),
         Request::Check { group, quiet } => Ok(check(group, quiet)),
+        Request::CheckUrls { urls, quiet } => check_urls::run(urls, quiet),
         Request::Config { flags, json } => show_config(&flags, json),
         Request::Install(path) => Ok(print(&format!("installed {}\n", install(&path)?.display()))),
         Request::Print(text) => Ok(print(&text)),

@@ -1,6 +1,6 @@
 //! The command line: argv to a command. What the options mean is `config`'s.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
@@ -17,6 +17,13 @@ pub enum Request {
     Check {
         /// Which group of checks is asked for.
         group: Group,
+        /// Say nothing.
+        quiet: bool,
+    },
+    /// `stead check URL...`.
+    CheckUrls {
+        /// What is checked.
+        urls: Vec<OsString>,
         /// Say nothing.
         quiet: bool,
     },
@@ -130,7 +137,7 @@ fn parse_config(rest: &[OsString]) -> Result<Request, Mistake> {
 }
 
 fn parse_check(rest: &[OsString]) -> Result<Request, Mistake> {
-    let (mut group, mut quiet) = (None, false);
+    let (mut group, mut quiet, mut urls) = (None, false, Vec::new());
     for arg in rest {
         let named = match arg.to_str() {
             Some("-q" | "--quiet") => {
@@ -141,13 +148,29 @@ fn parse_check(rest: &[OsString]) -> Result<Request, Mistake> {
             Some("live") => Group::Live,
             Some("ready") => Group::Ready,
             Some("startup") => Group::Startup,
-            _ => return Err(Mistake::at("check", "not live, ready or startup, nor -q")),
+            _ if is_like_a_url(arg) => {
+                urls.push(arg.clone());
+                continue;
+            }
+            _ => return Err(Mistake::at("check", "not live, ready or startup, nor a URL, nor -q")),
         };
         if group.replace(named).is_some() {
             return Err(Mistake::at("check", "more than one of live, ready and startup"));
         }
     }
-    Ok(Request::Check { group: group.unwrap_or(Group::Live), quiet })
+    match (group, urls.is_empty()) {
+        (group, true) => Ok(Request::Check { group: group.unwrap_or(Group::Live), quiet }),
+        (None, false) => Ok(Request::CheckUrls { urls, quiet }),
+        (Some(_), false) => {
+            Err(Mistake::at("check", "a URL is checked directly, not by the running stead"))
+        }
+    }
+}
+
+/// Whether it is meant as a URL; what is wrong with it is said by who reads it.
+fn is_like_a_url(arg: &OsStr) -> bool {
+    let bytes = arg.as_encoded_bytes();
+    !bytes.starts_with(b"-") && bytes.contains(&b':')
 }
 
 fn parse_install(rest: &[OsString]) -> Result<Request, Mistake> {
@@ -213,6 +236,7 @@ fn usage() -> String {
         "stead ", env!("CARGO_PKG_VERSION"), ": PID 1 for any container\n\n",
         "  stead run [OPTIONS] -- CMD [ARG...]      start CMD, forward signals, drain, reap, serve /livez /readyz /startupz\n",
         "  stead check [live|ready|startup] [-q]    ask the running stead; exit 0 or 1 (HEALTHCHECK)\n",
+        "  stead check [-q] URL...                  check these once, directly; exit 0 or 1\n",
         "  stead config [--json] [OPTIONS]          the configuration as understood, and where each value came from\n",
         "  stead install PATH                       copy stead to PATH, for instance into a shared volume\n\n",
         "Each option is also a variable (--drain-delay: STEAD_DRAIN_DELAY) and a key of the file (drain_delay).\n\n",

@@ -1,0 +1,113 @@
+//! `stead check URL...`: one attempt at each, side by side, with no stead running; a line each, the failures first,
+//! because Docker keeps no more than the first 4096 bytes.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::argument::Argument;
+use super::{Failure, print};
+use crate::check::monitor::attempt;
+use crate::check::{Detail, Fact, Pass, ProbeError, Progress, Stage};
+use crate::exit::Exit;
+use crate::sys::names;
+
+/// For the farewells to all servers together.
+const CLOSING: Duration = Duration::from_millis(500);
+/// How much of an error's text is shown.
+const LONGEST_TEXT: usize = 200;
+
+/// What came of one attempt.
+struct Outcome {
+    name: String,
+    result: Result<Pass, ProbeError>,
+    stage: Stage,
+    took: Duration,
+}
+
+/// Checks each URL once; success if none is down.
+pub(super) fn run(urls: Vec<OsString>, quiet: bool) -> Result<Exit, Failure> {
+    let arguments = Argument::all("check", urls)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::system("start the checks"))?;
+    names::use_files_and_dns_only();
+    let mut outcomes = runtime.block_on(check_all(arguments));
+    // A look-up that is stuck must not hold up the end.
+    runtime.shutdown_background();
+    outcomes.sort_by_key(Outcome::rank);
+    if !quiet {
+        print(&outcomes.iter().map(Outcome::line).collect::<String>());
+    }
+    let ok = outcomes.iter().all(|outcome| outcome.result.is_ok());
+    Ok(if ok { Exit::OK } else { Exit::FAILURE })
+}
+
+/// All attempts at once; what came of them in the order of the arguments.
+async fn check_all(arguments: Vec<Argument>) -> Vec<Outcome> {
+    let attempts: Vec<_> =
+        arguments.into_iter().map(|argument| tokio::spawn(check(argument))).collect();
+    let mut outcomes = Vec::new();
+    for attempt in attempts {
+        // It cannot have panicked: the probe and the farewell are tasks of their own.
+        outcomes.extend(attempt.await);
+    }
+    outcomes
+}
+
+async fn check(argument: Argument) -> Outcome {
+    let Argument { name, target, timeout: limit } = argument;
+    let (target, progress) = (Arc::new(target), Progress::new(true));
+    let (asked, told) = (target.clone(), progress.clone());
+    let began = Instant::now();
+    let result = attempt(limit, async move { asked.probe(&told).await }).await;
+    let took = began.elapsed();
+    // Whether the farewell came through or not, the answer is there.
+    let _ = timeout(CLOSING, tokio::spawn(async move { target.close().await })).await;
+    Outcome { name, result, stage: progress.stage(), took }
+}
+
+impl Outcome {
+    /// Failures first, then what only works.
+    fn rank(&self) -> u8 {
+        match &self.result {
+            Err(_) => 0,
+            Ok(Pass { concern: Some(_), .. }) => 1,
+            Ok(_) => 2,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self { name, result, stage, took } = self;
+        let ms = took.as_secs_f64() * 1e3;
+        let trouble = |state: &str, stage: Stage, error: &ProbeError| {
+            let (class, stage) = (error.class.name(), stage.name());
+            format!("{name} {state}: {class} at {stage} after {ms:.1} ms: {}\n", shown(&error.text))
+        };
+        match result {
+            Err(error) => trouble("down", *stage, error),
+            Ok(Pass { concern: Some(concern), .. }) => trouble("degraded", Stage::State, concern),
+            Ok(Pass { detail, .. }) => format!("{name} up in {ms:.1} ms{}\n", facts(detail)),
+        }
+    }
+}
+
+/// `: role primary, connections 5`.
+fn facts(detail: &Detail) -> String {
+    let facts = detail.iter().map(|(name, fact)| match fact {
+        Fact::Text(text) => format!("{name} {}", shown(text)),
+        Fact::Count(count) => format!("{name} {count}"),
+        Fact::Number(number) => format!("{name} {number:.1}"),
+        Fact::Flag(flag) => format!("{name} {}", if *flag { "yes" } else { "no" }),
+    });
+    let facts: Vec<String> = facts.collect();
+    if facts.is_empty() { String::new() } else { format!(": {}", facts.join(", ")) }
+}
+
+/// A text from outside, short and on one line.
+fn shown(text: &str) -> String {
+    text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
