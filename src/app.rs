@@ -3,6 +3,7 @@
 mod argument;
 mod check_urls;
 mod run;
+mod serve;
 mod stand_in;
 
 use std::ffi::OsString;

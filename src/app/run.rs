@@ -1,29 +1,28 @@
 //! `stead run`: from the configuration to the child's end.
 
 use std::ffi::OsString;
-use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::serve::{Plan, serve};
 use super::{Failure, environment, read_file};
 use crate::check::monitor::Schedule;
 use crate::check::recipe::Recipe;
-use crate::check::registry::{Check, Groups, Need, Registry};
+use crate::check::registry::{Check, Groups, Need};
 use crate::check::{HttpTarget, Target, TcpTarget};
 use crate::config::{App, Config, Flag, Listen};
 use crate::exit::Exit;
-use crate::http::{self, View};
+use crate::http;
 use crate::logs;
 use crate::supervisor::child::Command;
 use crate::supervisor::lifecycle::KILL_PATIENCE;
 use crate::supervisor::{Phase, Started, Supervisor, Wrapping};
 use crate::sys::process::{self, Pid};
 use crate::sys::signals::{Inherited, SignalFd};
-use crate::sys::{descriptors, memory, names};
+use crate::sys::{descriptors, memory};
 
 /// How long the last lines of the log are waited for where its reader is stuck, which must not hold up the end.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -55,14 +54,10 @@ pub(super) fn run(
     log_start(&config, own, listener.as_ref());
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
-    if let Some(listener) = listener {
-        let checks = checks(&config.app).into_iter().chain(config.checks).collect();
-        let (labels, details) = (config.labels, config.details);
-        serve(async move {
-            let view = View { phase: watched, registry: Registry::start(checks), labels, details };
-            http::serve(listener, view).await
-        })?;
-    }
+    let checks = checks(&config.app).into_iter().chain(config.checks).collect();
+    let (labels, details) = (config.labels, config.details);
+    let plan = Plan { checks, phase: watched, labels, details };
+    let serving = listener.map(|listener| serve(listener, plan)).transpose()?;
     let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
     let supervisor = Supervisor { signals: &queue, inherited, passed, wrapping, phase };
     let started = supervisor.start(&command, config.terms)?;
@@ -71,28 +66,11 @@ pub(super) fn run(
         Started::Running(running) => running.run(),
         Started::Over(exit) => exit,
     };
+    if let Some(serving) = serving {
+        serving.finish();
+    }
     logs::writer::flush(LAST_WORDS);
     Ok(exit)
-}
-
-/// Starts the second thread: the endpoints and the checks, none of which the supervisor ever waits for.
-fn serve(endpoints: impl Future<Output = io::Result<()>> + Send + 'static) -> Result<(), Failure> {
-    let build = || -> io::Result<Runtime> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(16)
-            .thread_keep_alive(Duration::from_secs(1))
-            .build()
-    };
-    let runtime = build().map_err(Failure::system("start the endpoints"))?;
-    names::use_files_and_dns_only();
-    let work = move || {
-        if let Err(error) = runtime.block_on(endpoints) {
-            warn!(%error, "endpoints ended");
-        }
-    };
-    let thread = std::thread::Builder::new().name("stead-http".to_owned()).stack_size(512 * 1024);
-    thread.spawn(work).map(drop).map_err(Failure::system("start the thread of the endpoints"))
 }
 
 /// The app's own checks.

@@ -18,6 +18,7 @@ pub mod recipe;
 mod redis;
 pub mod registry;
 pub mod secret;
+pub mod status;
 mod stream;
 mod tcp;
 mod tls;
@@ -26,9 +27,6 @@ pub mod url;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
-
-use tokio::time::Instant;
 
 use crate::value::Wrong;
 pub use amqp::AmqpTarget;
@@ -39,6 +37,7 @@ pub use meilisearch::MeilisearchTarget;
 use options::Options;
 pub use postgres::PostgresTarget;
 pub use redis::RedisTarget;
+pub use status::{State, Status};
 pub use tcp::TcpTarget;
 pub use tls_target::TlsTarget;
 use url::Url;
@@ -294,6 +293,11 @@ impl Class {
         }
     }
 
+    /// Whether asking again soon would do harm: the server counts the attempts, or has no room for another one.
+    const fn wants_patience(self) -> bool {
+        matches!(self, Self::AuthFailed | Self::AccessDenied | Self::TooManyConnections)
+    }
+
     /// The class of a failed system call on a connection.
     fn of(error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
@@ -324,6 +328,11 @@ impl Progress {
     /// An attempt that has not begun. While stead drains, `may_connect` is false.
     pub fn new(may_connect: bool) -> Self {
         Self { stage: Arc::new(Mutex::new(Stage::Connect)), may_connect }
+    }
+
+    /// The same attempt, which may open no connection.
+    fn without_connecting(self) -> Self {
+        Self { may_connect: false, ..self }
     }
 
     /// The attempt has come to this stage.
@@ -360,76 +369,5 @@ pub struct ProbeError {
 impl ProbeError {
     fn new(class: Class, text: impl fmt::Display) -> Self {
         Self { class, text: secret::scrub(&text.to_string()) }
-    }
-}
-
-/// What is believed of a target.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
-    /// Nothing yet, or nothing recent enough.
-    Unknown,
-    /// It works.
-    Up,
-    /// It does not.
-    Down,
-}
-
-impl State {
-    /// `unknown`, `up` or `down`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
-}
-
-/// What is known of a target: what its monitor writes, and everybody else reads.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// The state, by the thresholds of its schedule.
-    pub state: State,
-    /// Since when, for people.
-    pub since: SystemTime,
-    /// Since when, on the monotonic clock.
-    pub changed: Instant,
-    /// Whether it has ever passed.
-    pub passed: bool,
-    /// When it passed last.
-    pub last_pass: Option<Instant>,
-    /// When the last attempt ended.
-    pub last_attempt: Option<Instant>,
-    /// How long the last attempt took.
-    pub latency: Option<Duration>,
-    /// Failures since the last pass.
-    pub failures: u32,
-    /// Attempts since the state changed.
-    pub attempts: u32,
-    /// Why the last attempt failed, if it did.
-    pub failure: Option<(Class, Stage)>,
-}
-
-impl Status {
-    /// Before the first attempt.
-    pub fn new() -> Self {
-        Self {
-            state: State::Unknown,
-            since: SystemTime::now(),
-            changed: Instant::now(),
-            passed: false,
-            last_pass: None,
-            last_attempt: None,
-            latency: None,
-            failures: 0,
-            attempts: 0,
-            failure: None,
-        }
-    }
-}
-
-impl Default for Status {
-    fn default() -> Self {
-        Self::new()
     }
 }

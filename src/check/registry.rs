@@ -1,13 +1,15 @@
 //! All checks and what is known of them: one reader of each monitor's channel, and no writer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::monitor::{Schedule, monitor};
 use super::recipe::Recipe;
-use super::{State, Status};
+use super::{Pass, ProbeError, Progress, State, Status};
 
 /// A check as configured.
 #[derive(Debug)]
@@ -61,19 +63,19 @@ pub struct Registry {
 
 #[derive(Debug)]
 struct Entry {
-    name: String,
+    name: Arc<str>,
     startup: Need,
     runtime: Need,
     groups: Groups,
-    max_age: Duration,
     status: watch::Receiver<Status>,
+    asked: Arc<Asked>,
 }
 
 /// What is known of one check at one moment.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The check's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// How much it counts now.
     pub need: Need,
     /// Where it counts.
@@ -87,17 +89,24 @@ pub struct Finding {
 }
 
 impl Registry {
-    /// Starts a monitor for each check. To be called inside the runtime.
-    pub fn start(checks: Vec<Check>) -> Self {
+    /// Starts a monitor for each check; none of them opens a connection while `may_connect` says no. To be called inside
+    /// the runtime.
+    pub fn start(
+        checks: Vec<Check>,
+        may_connect: impl Fn() -> bool + Clone + Send + 'static,
+    ) -> Self {
         let entries = checks.into_iter().map(|check| {
             let Check { name, recipe, schedule, startup, runtime, groups } = check;
             let (sender, status) = watch::channel(Status::new());
-            let probe = move |progress| {
-                let target = recipe.target();
-                async move { target?.probe(&progress).await }
+            let asked = Arc::new(Asked { recipe, turn: Mutex::new(()) });
+            let (in_probe, may_connect) = (asked.clone(), may_connect.clone());
+            let probe = move |progress: Progress| {
+                let asked = in_probe.clone();
+                let progress = if may_connect() { progress } else { progress.without_connecting() };
+                async move { asked.probe(&progress).await }
             };
             tokio::spawn(monitor(name.clone(), schedule, probe, sender));
-            Entry { name, startup, runtime, groups, max_age: schedule.freshness(), status }
+            Entry { name: name.into(), startup, runtime, groups, status, asked }
         });
         Self { entries: entries.collect() }
     }
@@ -107,23 +116,71 @@ impl Registry {
         let now = Instant::now();
         self.entries.iter().map(|entry| entry.finding(now)).collect()
     }
+
+    /// What closes the connections that are held, at the end.
+    pub fn closing(&self) -> Closing {
+        Closing(self.entries.iter().map(|entry| entry.asked.clone()).collect())
+    }
 }
 
 impl Entry {
     fn finding(&self, now: Instant) -> Finding {
-        let status = self.status.borrow().clone();
-        let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
-        let stale = since(status.last_pass).is_none_or(|age| age > self.max_age);
+        let mut status = self.status.borrow().clone();
         // A pass ages, a failure does not.
-        let state = if status.state == State::Up && stale { State::Unknown } else { status.state };
+        let is_stale = status.fresh_until.is_none_or(|until| now > until);
+        let state = if status.state.is_up() && is_stale { State::Unknown } else { status.state };
+        if !state.is_up() {
+            // What was found out when it worked last may be otherwise by now.
+            status.detail = Arc::default();
+        }
         Finding {
             name: self.name.clone(),
             need: if status.passed { self.runtime } else { self.startup },
             groups: self.groups,
             state,
-            age: since(status.last_attempt),
+            age: status.last_attempt.map(|at| now.saturating_duration_since(at)),
             status,
         }
+    }
+}
+
+/// A target, and whose turn it is with its connection: an attempt's or the end's.
+#[derive(Debug)]
+struct Asked {
+    recipe: Recipe,
+    turn: Mutex<()>,
+}
+
+impl Asked {
+    async fn probe(&self, progress: &Progress) -> Result<Pass, ProbeError> {
+        let _turn = self.turn.lock().await;
+        self.recipe.target()?.probe(progress).await
+    }
+
+    /// Closes what is held, behind the attempt that is under way.
+    async fn close(&self) {
+        let _turn = self.turn.lock().await;
+        if let Ok(target) = self.recipe.target() {
+            target.close().await;
+        }
+    }
+}
+
+/// Closes the connections that are held.
+#[derive(Debug, Default)]
+pub struct Closing(Vec<Arc<Asked>>);
+
+impl Closing {
+    /// Whether there is no check at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Closes them all, side by side: a server that hangs keeps none of the others waiting.
+    pub async fn close(self) {
+        let mut tasks: JoinSet<()> =
+            self.0.into_iter().map(|asked| async move { asked.close().await }).collect();
+        while tasks.join_next().await.is_some() {}
     }
 }
 
@@ -132,10 +189,14 @@ impl Finding {
     /// A required check of this name in this state, which has passed if it is up and was refused if it is down.
     pub fn example(name: &str, state: State) -> Self {
         use super::{Class, Stage};
-        let failure = (state == State::Down).then_some((Class::ConnectRefused, Stage::Connect));
-        let status = Status { state, passed: state == State::Up, failure, ..Status::new() };
+        let reason = match state {
+            State::Down => Some((Class::ConnectRefused, Stage::Connect)),
+            State::Degraded => Some((Class::TooManyMessages, Stage::State)),
+            State::Unknown | State::Up => None,
+        };
+        let status = Status { state, passed: state.is_up(), reason, ..Status::new() };
         Self {
-            name: name.to_owned(),
+            name: name.into(),
             need: Need::Required,
             groups: Groups { startup: true, ..Groups::default() },
             state,
@@ -148,36 +209,65 @@ impl Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::{Fact, Target, TcpTarget};
+
+    /// An entry that is required at first and not later, with the hand that writes its status.
+    fn entry() -> (Entry, watch::Sender<Status>) {
+        let (sender, status) = watch::channel(Status::new());
+        let target = Target::Tcp(TcpTarget::on_loopback(1));
+        let asked = Asked { recipe: Recipe::fixed(target), turn: Mutex::new(()) };
+        let entry = Entry {
+            name: "test".into(),
+            startup: Need::Required,
+            runtime: Need::Degraded,
+            groups: Groups::default(),
+            status,
+            asked: Arc::new(asked),
+        };
+        (entry, sender)
+    }
+
+    fn passed(state: State) -> Status {
+        Status {
+            state,
+            passed: true,
+            last_pass: Some(Instant::now()),
+            fresh_until: Some(Instant::now() + Duration::from_secs(30)),
+            detail: Arc::new(vec![("connections", Fact::Count(7))]),
+            ..Status::new()
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_pass_that_is_too_old_is_unknown_and_a_failure_stays_one() {
-        let (sender, status) = watch::channel(Status::new());
-        let entry = Entry {
-            name: "test".to_owned(),
-            startup: Need::Required,
-            runtime: Need::Required,
-            groups: Groups::default(),
-            max_age: Duration::from_secs(30),
-            status,
-        };
-        let state = || entry.finding(Instant::now()).state;
-        let pass = Some(Instant::now());
-        sender.send_replace(Status {
-            state: State::Up,
-            passed: true,
-            last_pass: pass,
-            ..Status::new()
-        });
-        assert_eq!(state(), State::Up);
-        tokio::time::advance(Duration::from_secs(31)).await;
-        assert_eq!(state(), State::Unknown);
-        sender.send_replace(Status {
-            state: State::Down,
-            passed: true,
-            last_pass: pass,
-            ..Status::new()
-        });
+        let (entry, sender) = entry();
+        let finding = || entry.finding(Instant::now());
+        for state in [State::Up, State::Degraded] {
+            sender.send_replace(passed(state));
+            assert_eq!((finding().state, finding().status.detail.len()), (state, 1));
+            tokio::time::advance(Duration::from_secs(31)).await;
+            assert_eq!((finding().state, finding().status.detail.len()), (State::Unknown, 0));
+        }
+        sender.send_replace(passed(State::Down));
         tokio::time::advance(Duration::from_secs(3600)).await;
-        assert_eq!(state(), State::Down);
+        assert_eq!(finding().state, State::Down);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_pass_is_what_changes_how_much_a_check_counts() {
+        let (entry, sender) = entry();
+        assert_eq!(entry.finding(Instant::now()).need, Need::Required);
+        sender.send_replace(passed(State::Down));
+        assert_eq!(entry.finding(Instant::now()).need, Need::Degraded);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wall_clock_decides_nothing() {
+        let (entry, sender) = entry();
+        let far = Duration::from_secs(100_000_000);
+        for since in [std::time::SystemTime::now() + far, std::time::SystemTime::UNIX_EPOCH] {
+            sender.send_replace(Status { since, ..passed(State::Up) });
+            assert_eq!(entry.finding(Instant::now()).state, State::Up);
+        }
     }
 }

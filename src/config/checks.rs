@@ -5,7 +5,7 @@ use crate::check::Target;
 use crate::check::monitor::Schedule;
 use crate::check::options::Options;
 use crate::check::recipe::Recipe;
-use crate::check::registry::Check;
+use crate::check::registry::{Check, Groups, Need};
 use crate::check::url::Url;
 use crate::value::Wrong;
 
@@ -24,20 +24,29 @@ fn check(name: String, url: &str) -> Result<Check, Wrong> {
     let schedule = Schedule {
         interval: options.take_duration("interval")?.unwrap_or(defaults.interval),
         timeout: options.take_duration("timeout")?.unwrap_or(defaults.timeout),
-        ..defaults
+        max_age: options.take_duration("max_age")?,
+        slow: options.take_duration("slow")?.unwrap_or(defaults.slow),
+        fail_after: options.take_number("fail_after")?.unwrap_or(3) as u32,
+        pass_after: options.take_number("pass_after")?.unwrap_or(1) as u32,
     };
     let required = options.take_switch("required")?.unwrap_or(url.kind() != "meilisearch");
+    let need = |text: &str| match text {
+        "required" => Ok(Need::Required),
+        "degraded" => Ok(Need::Degraded),
+        _ => Err("neither".to_owned()),
+    };
+    let need_of = |required| if required { Need::Required } else { Need::Degraded };
+    let startup = options.take_as("startup", need)?.unwrap_or(need_of(required));
+    let runtime = options.take_as("runtime", need)?.unwrap_or(need_of(required));
+    let group = options.take("group").unwrap_or("ready".to_owned());
+    let has = |name: &str| group.split(',').any(|one| one == name);
+    let groups = Groups { ready: has("ready"), live: has("live"), startup: has("startup") };
     let target = Target::parse(&url, &mut options)?;
     match options.left() {
         Some(left) => Err(format!("stead_{left}: no such option of this kind of check")),
-        None => Ok(Check {
-            name,
-            recipe: Recipe::fixed(target),
-            schedule,
-            required,
-            live: false,
-            startup: false,
-        }),
+        None => {
+            Ok(Check { name, recipe: Recipe::fixed(target), schedule, startup, runtime, groups })
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! read, and an error of accept(2) is waited out.
 
 mod connections;
+mod metrics;
 mod page;
 mod report;
 mod routes;

@@ -3,19 +3,23 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use super::report::timestamp;
+use super::report::{in_words, timestamp};
 use super::verdict::{Verdict, judge};
-use crate::check::State;
 use crate::check::registry::{Finding, Need};
+use crate::check::status::Tally;
+use crate::check::{Detail, Fact, State};
 use crate::cli::Group;
 use crate::config::Labels;
 use crate::supervisor::Phase;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
     table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #ddd}\
-    .good{color:#17692f}.bad{color:#b3261e}.middling{color:#8a5a00}small{color:#666}\
+    .good{color:#17692f}.bad{color:#b3261e}.middling{color:#8a5a00}rect{fill:currentColor}small{color:#666}\
     @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,td{border-color:#444}\
     .good{color:#6fd48b}.bad{color:#ff8a80}.middling{color:#f2c05c}small{color:#999}}";
+
+/// How many changes of state the page shows.
+const MOST_CHANGES: usize = 20;
 
 /// The page as HTML; it asks for itself again every five seconds.
 pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTime) -> String {
@@ -48,9 +52,10 @@ pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTi
             "<p>There is no check of the app: readiness knows only that the command runs.</p>",
         );
     } else {
-        page.push_str("<table><tr><th>Check</th><th>State</th><th>Since</th><th>Latency</th><th>Reason</th></tr>");
+        page.push_str("<table><tr><th>Check</th><th>State</th><th>Since</th><th>Latency</th><th>Reason, detail</th></tr>");
         findings.iter().for_each(|finding| row(&mut page, finding));
         page.push_str("</table>");
+        changes(&mut page, findings);
     }
     let _ = write!(
         page,
@@ -67,21 +72,75 @@ fn row(page: &mut String, finding: &Finding) {
         State::Down if finding.need == Need::Required => "bad",
         _ => "middling",
     };
-    let latency =
-        finding.status.latency.map(|latency| format!("{:.1} ms", latency.as_secs_f64() * 1e3));
-    let reason = finding
-        .status
-        .failure
-        .map(|(class, stage)| format!("{} at {}", class.name(), stage.name()));
+    let status = &finding.status;
+    let latency = status.latency.map(|latency| format!("{:.1} ms", latency.as_secs_f64() * 1e3));
     let _ = write!(
         page,
-        "<tr><td>{}</td><td class=\"{class}\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+        "<tr><td>{}</td><td class=\"{class}\">{}</td><td>{}</td><td>{}{}</td><td>{} <small>{}</small></td></tr>",
         escaped(&finding.name),
         finding.state.name(),
-        timestamp(finding.status.since),
+        timestamp(status.since),
         latency.unwrap_or_default(),
-        reason.unwrap_or_default(),
+        curve(&status.tally),
+        status.reason.map(in_words).unwrap_or_default(),
+        facts(&status.detail),
     );
+}
+
+/// The facts about a target in one line.
+fn facts(detail: &Detail) -> String {
+    let in_words = detail.iter().map(|(name, fact)| match fact {
+        Fact::Text(text) => format!("{name} {}", escaped(text)),
+        Fact::Count(count) => format!("{name} {count}"),
+        Fact::Number(number) => format!("{name} {number:.1}"),
+        Fact::Flag(flag) => format!("{name} {flag}"),
+    });
+    in_words.collect::<Vec<_>>().join(", ")
+}
+
+/// The last attempts as bars, as high as each took of the longest; a failed one is marked.
+fn curve(tally: &Tally) -> String {
+    let longest = tally.attempts.iter().map(|attempt| attempt.took).max().unwrap_or_default();
+    let mut bars = String::from("<br><svg width=\"120\" height=\"16\">");
+    for (place, attempt) in tally.attempts.iter().enumerate() {
+        let share = attempt.took.as_secs_f64() / longest.as_secs_f64().max(f64::MIN_POSITIVE);
+        let height = (15.0 * share).ceil().max(1.0);
+        let class = if attempt.passed { "good" } else { "bad" };
+        let _ = write!(
+            bars,
+            "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"1\" height=\"{height}\"></rect>",
+            place * 2,
+            16.0 - height,
+        );
+    }
+    bars.push_str("</svg>");
+    bars
+}
+
+/// What changed last, of all checks, the newest first.
+fn changes(page: &mut String, findings: &[Finding]) {
+    let of_one = |finding: &'_ Finding| {
+        let name = escaped(&finding.name);
+        let changes = finding.status.tally.changes.iter().copied().collect::<Vec<_>>();
+        changes.into_iter().map(move |change| (change, name.clone()))
+    };
+    let mut all: Vec<_> = findings.iter().flat_map(of_one).collect();
+    all.sort_by_key(|(change, _)| std::cmp::Reverse(change.at));
+    if all.is_empty() {
+        return;
+    }
+    page.push_str("<h2>What changed</h2><table>");
+    for (change, name) in all.into_iter().take(MOST_CHANGES) {
+        let _ = write!(
+            page,
+            "<tr><td>{}</td><td>{name}</td><td>{} to {}</td><td>{}</td></tr>",
+            timestamp(change.at),
+            change.from.name(),
+            change.to.name(),
+            change.reason.map(in_words).unwrap_or_default(),
+        );
+    }
+    page.push_str("</table>");
 }
 
 const fn colour(verdict: Verdict) -> &'static str {

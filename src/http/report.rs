@@ -1,14 +1,15 @@
 //! A verdict and its findings, in each of the forms that an answer is written in. Pure.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::verdict::Verdict;
-use crate::check::State;
 use crate::check::registry::{Finding, Need};
+use crate::check::{Class, Detail, Fact, Stage, State};
 use crate::config::Labels;
 use crate::supervisor::Phase;
 
@@ -22,7 +23,7 @@ pub struct Report<'a> {
     /// The checks that the verdict is made of.
     pub findings: Vec<Finding>,
     /// The checks that were left out of it, as was asked for.
-    pub excluded: Vec<String>,
+    pub excluded: Vec<Arc<str>>,
     /// What labels the answer.
     pub labels: &'a Labels,
     /// Whether reasons and times are shown.
@@ -46,10 +47,21 @@ struct Answer<'a> {
 }
 
 /// The checks in their order, by name.
-struct Checks<'a>(&'a [Finding], bool);
+struct Checks<'a>(&'a [Finding], Shown);
+
+/// What is shown of a check beside its state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Shown {
+    /// All of it.
+    All,
+    /// All but the facts about the target.
+    Reasons,
+    /// Nothing.
+    Nothing,
+}
 
 #[derive(Serialize)]
-struct CheckAnswer {
+struct CheckAnswer<'a> {
     status: &'static str,
     required: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +75,32 @@ struct CheckAnswer {
     stage: Option<&'static str>,
     #[serde(skip_serializing_if = "is_zero")]
     failures: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Facts<'a>>,
+}
+
+/// Facts about a target, by name.
+struct Facts<'a>(&'a Detail);
+
+impl Serialize for Facts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, fact)| (name, value(fact))))
+    }
+}
+
+/// A fact as JSON.
+fn value(fact: &Fact) -> Value {
+    match fact {
+        Fact::Text(text) => json!(text),
+        Fact::Count(count) => json!(count),
+        Fact::Number(number) => json!(number),
+        Fact::Flag(flag) => json!(flag),
+    }
+}
+
+/// A reason in words: `timeout at query`.
+pub fn in_words((class, stage): (Class, Stage)) -> String {
+    format!("{} at {}", class.name(), stage.name())
 }
 
 #[expect(
@@ -76,28 +114,42 @@ fn is_zero(number: &u32) -> bool {
 impl Serialize for Checks<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(
-            self.0.iter().map(|finding| (&finding.name, check_answer(finding, self.1))),
+            self.0.iter().map(|finding| (&*finding.name, check_answer(finding, self.1))),
         )
     }
 }
 
-fn check_answer(finding: &Finding, details: bool) -> CheckAnswer {
-    let failure = finding.status.failure.filter(|_| details);
+fn check_answer(finding: &Finding, shown: Shown) -> CheckAnswer<'_> {
+    let status = &finding.status;
+    let reason = status.reason.filter(|_| shown != Shown::Nothing);
+    let has_facts = shown == Shown::All && !status.detail.is_empty();
     CheckAnswer {
         status: finding.state.name(),
         required: finding.need == Need::Required,
-        latency_ms: finding.status.latency.filter(|_| details).map(millis),
+        latency_ms: status.latency.filter(|_| shown != Shown::Nothing).map(millis),
         age_ms: finding.age.and_then(|age| u64::try_from(age.as_millis()).ok()),
-        since: timestamp(finding.status.since),
-        class: failure.map(|(class, _)| class.name()),
-        stage: failure.map(|(_, stage)| stage.name()),
-        failures: finding.status.failures,
+        since: timestamp(status.since),
+        class: reason.map(|(class, _)| class.name()),
+        stage: reason.map(|(_, stage)| stage.name()),
+        failures: status.failures,
+        detail: has_facts.then(|| Facts(&status.detail)),
     }
 }
 
+/// The size that an answer should not exceed, in bytes: Docker keeps 4096 of a health check's output.
+const GOOD_SIZE: usize = 4096;
+
 impl Report<'_> {
-    /// stead's own shape.
+    /// stead's own shape; without the facts about the targets where they would make it too long.
     pub fn json(&self) -> String {
+        let whole = self.json_with(if self.details { Shown::All } else { Shown::Nothing });
+        if whole.len() > GOOD_SIZE && self.details {
+            return self.json_with(Shown::Reasons);
+        }
+        whole
+    }
+
+    fn json_with(&self, shown: Shown) -> String {
         let answer = Answer {
             status: self.verdict.name(),
             phase: self.phase.name(),
@@ -105,7 +157,7 @@ impl Report<'_> {
             instance: &self.labels.instance,
             environment: self.labels.environment.as_deref(),
             timestamp: timestamp(self.now),
-            checks: Checks(&self.findings, self.details),
+            checks: Checks(&self.findings, shown),
         };
         // Text, numbers and string keys cannot fail to be written.
         serde_json::to_string(&answer).unwrap_or_default()
@@ -113,30 +165,7 @@ impl Report<'_> {
 
     /// `application/health+json` of draft-inadarei-api-health-check-06.
     pub fn ietf_json(&self) -> String {
-        let checks = self.findings.iter().map(|finding| {
-            let mut member = json!({
-                "componentType": "component",
-                "status": match finding.state {
-                    State::Up => "pass",
-                    _ if finding.need == Need::Degraded => "warn",
-                    State::Unknown | State::Down => "fail",
-                },
-                "time": timestamp(finding.age.map_or(self.now, |age| self.now - age)),
-            });
-            if let (Some(object), true) = (member.as_object_mut(), self.details) {
-                if let Some(latency) = finding.status.latency {
-                    object.insert("observedValue".to_owned(), json!(millis(latency)));
-                    object.insert("observedUnit".to_owned(), json!("ms"));
-                }
-                if let Some((class, stage)) = finding.status.failure {
-                    object.insert(
-                        "output".to_owned(),
-                        json!(format!("{} at {}", class.name(), stage.name())),
-                    );
-                }
-            }
-            (format!("{}:responseTime", finding.name), Value::from(vec![member]))
-        });
+        let checks = self.findings.iter().flat_map(|finding| self.ietf_members(finding));
         let mut answer = json!({
             "status": self.verdict.ietf(),
             "serviceId": self.labels.instance,
@@ -153,24 +182,53 @@ impl Report<'_> {
         answer.to_string()
     }
 
+    /// A check's members of the draft's `checks`: the state with the response time, then each fact.
+    fn ietf_members(&self, finding: &Finding) -> Vec<(String, Value)> {
+        let time = finding.age.and_then(|age| self.now.checked_sub(age)).unwrap_or(self.now);
+        let mut first = json!({
+            "componentType": "component",
+            "status": match finding.state {
+                State::Up => "pass",
+                State::Degraded => "warn",
+                _ if finding.need == Need::Degraded => "warn",
+                State::Unknown | State::Down => "fail",
+            },
+            "time": timestamp(time),
+        });
+        let mut members = Vec::new();
+        if let (Some(object), true) = (first.as_object_mut(), self.details) {
+            if let Some(latency) = finding.status.latency {
+                object.insert("observedValue".to_owned(), json!(millis(latency)));
+                object.insert("observedUnit".to_owned(), json!("ms"));
+            }
+            if let Some(reason) = finding.status.reason {
+                object.insert("output".to_owned(), json!(in_words(reason)));
+            }
+            members.extend(finding.status.detail.iter().map(|(name, fact)| {
+                let member = json!([{"observedValue": value(fact), "time": timestamp(time)}]);
+                (format!("{}:{name}", finding.name), member)
+            }));
+        }
+        members.insert(0, (format!("{}:responseTime", finding.name), json!([first])));
+        members
+    }
+
     /// The lines of Kubernetes' API server: `[+]app ok`, `[-]app failed: reason`.
     pub fn verbose(&self, endpoint: &str) -> String {
         let mut text = String::new();
         for finding in &self.findings {
+            let name = &finding.name;
+            let reason = finding.status.reason.map(in_words);
             // Writing to a String cannot fail.
-            let _ = match (finding.state, finding.status.failure) {
-                (State::Up, _) => writeln!(text, "[+]{} ok", finding.name),
-                (_, Some((class, stage))) if self.details => {
-                    writeln!(
-                        text,
-                        "[-]{} failed: {} at {}",
-                        finding.name,
-                        class.name(),
-                        stage.name()
-                    )
+            let _ = match (finding.state, reason) {
+                (State::Up, _) => writeln!(text, "[+]{name} ok"),
+                (State::Degraded, Some(reason)) if self.details => {
+                    writeln!(text, "[+]{name} degraded: {reason}")
                 }
-                _ if self.details => writeln!(text, "[-]{} failed: no result yet", finding.name),
-                _ => writeln!(text, "[-]{} failed: reason withheld", finding.name),
+                (State::Degraded, _) => writeln!(text, "[+]{name} degraded: reason withheld"),
+                (_, Some(reason)) if self.details => writeln!(text, "[-]{name} failed: {reason}"),
+                _ if self.details => writeln!(text, "[-]{name} failed: no result yet"),
+                _ => writeln!(text, "[-]{name} failed: reason withheld"),
             };
         }
         for name in &self.excluded {

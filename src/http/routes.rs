@@ -11,6 +11,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
+use super::metrics::{self, Format};
 use super::page;
 use super::report::{Report, timestamp};
 use super::verdict::{Verdict, counts, judge, judge_one};
@@ -21,6 +22,7 @@ use crate::supervisor::Phase;
 
 const JSON: &str = "application/json";
 const HEALTH_JSON: &str = "application/health+json";
+const OPEN_METRICS: &str = "application/openmetrics-text";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -40,6 +42,7 @@ pub struct View {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Route<'a> {
     Page,
+    Metrics,
     Group(Group),
     One(Group, &'a str),
 }
@@ -55,6 +58,7 @@ struct Query<'a> {
 fn route(path: &str) -> Option<Route<'_>> {
     Some(match path {
         "/" => Route::Page,
+        "/metrics" => Route::Metrics,
         "/livez" | "/health" | "/health/live" | "/live" => Route::Group(Group::Live),
         "/readyz" | "/ready" | "/health/ready" => Route::Group(Group::Ready),
         "/startupz" => Route::Group(Group::Startup),
@@ -116,15 +120,24 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
         Route::Page if details => {
             return written(StatusCode::OK, HTML, page::render(phase, &all, &view.labels, now));
         }
-        Route::Page => return not_found(),
+        Route::Metrics if details => {
+            let format = if accepts(request, OPEN_METRICS) {
+                Format::OpenMetrics
+            } else {
+                Format::Prometheus
+            };
+            let text = metrics::render(phase, all, format);
+            return written(StatusCode::OK, format.content_type(), text);
+        }
+        Route::Page | Route::Metrics => return not_found(),
         Route::Group(group) => {
             let in_group = all.iter().filter(|finding| counts(finding, group)).cloned();
             let (left_out, counted): (Vec<Finding>, Vec<Finding>) =
-                in_group.partition(|finding| query.excluded.contains(&finding.name.as_str()));
+                in_group.partition(|finding| query.excluded.contains(&&*finding.name));
             (group, String::new(), judge(group, phase, &all, &counted), counted, left_out)
         }
         Route::One(group, name) => {
-            let one = all.iter().find(|finding| finding.name == name && counts(finding, group));
+            let one = all.iter().find(|finding| *finding.name == *name && counts(finding, group));
             let Some(one) = one else { return not_found() };
             let verdict = judge_one(group, phase, &all, one);
             (group, format!("/{name}"), verdict, vec![one.clone()], Vec::new())
@@ -139,16 +152,17 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
         let endpoint = format!("{}{endpoint}", group.path().trim_start_matches('/'));
         return written(status, TEXT, report.verbose(&endpoint));
     }
-    if accepts_health_json(request) {
+    if accepts(request, HEALTH_JSON) {
         return written(status, HEALTH_JSON, report.ietf_json());
     }
     written(status, JSON, report.json())
 }
 
-fn accepts_health_json<B>(request: &Request<B>) -> bool {
+/// Whether a media type is among those that the client names.
+fn accepts<B>(request: &Request<B>, wanted: &str) -> bool {
     let accepted = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|range| {
-        range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(HEALTH_JSON))
+        range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
     })
 }
 
@@ -190,6 +204,7 @@ mod tests {
             ("/readyzapp", None),
             ("/livez2", None),
             ("/metrics/x", None),
+            ("/metrics", Some(Route::Metrics)),
             ("", None),
         ] {
             assert_eq!(route(path), expected, "{path}");

@@ -66,17 +66,21 @@ pub fn judge(group: Group, phase: Phase, all: &[Finding], counted: &[Finding]) -
     }
 }
 
-/// The child was started and each check of the start-up group has passed once: true for good from then on.
+/// The child was started and each check that the start needs has passed once: true for good from then on.
 fn has_started(phase: Phase, findings: &[Finding]) -> bool {
-    phase != Phase::Starting
-        && findings.iter().filter(|f| f.groups.startup).all(|f| f.status.passed)
+    let is_awaited = |finding: &Finding| {
+        finding.groups.startup && finding.need == Need::Required && !finding.status.passed
+    };
+    phase != Phase::Starting && !findings.iter().any(is_awaited)
 }
 
 /// Live until the child has ended. The app's checks count from the start-up latch to the drain, and only where they
 /// say down: what is not known is no reason to kill.
 fn judge_live(phase: Phase, all: &[Finding], counted: &[Finding]) -> Verdict {
     let counting = phase == Phase::Running && has_started(phase, all);
-    let down = counting && counted.iter().any(|finding| finding.state == State::Down);
+    let is_down =
+        |finding: &Finding| finding.need == Need::Required && finding.state == State::Down;
+    let down = counting && counted.iter().any(is_down);
     if down || phase == Phase::Finished { Verdict::Unavailable } else { Verdict::Ok }
 }
 
@@ -90,7 +94,7 @@ fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
     let mut required = counted.iter().filter(|finding| finding.need == Need::Required);
     if required.clone().any(|finding| !finding.status.passed) {
         Verdict::Starting
-    } else if required.any(|finding| finding.state != State::Up) {
+    } else if required.any(|finding| !finding.state.is_up()) {
         Verdict::Unavailable
     } else if counted.iter().any(|finding| finding.state != State::Up) {
         Verdict::Degraded
@@ -103,8 +107,11 @@ fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
 pub fn judge_one(group: Group, phase: Phase, all: &[Finding], one: &Finding) -> Verdict {
     match group {
         Group::Live | Group::Startup => judge(group, phase, all, std::slice::from_ref(one)),
-        Group::Ready if one.state == State::Up => Verdict::Ok,
-        Group::Ready => Verdict::Unavailable,
+        Group::Ready => match one.state {
+            State::Up => Verdict::Ok,
+            State::Degraded => Verdict::Degraded,
+            State::Unknown | State::Down => Verdict::Unavailable,
+        },
     }
 }
 

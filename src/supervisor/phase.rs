@@ -18,6 +18,16 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them, in their order.
+    pub const ALL: [Self; 6] = [
+        Self::Starting,
+        Self::Running,
+        Self::Quiescing,
+        Self::Draining,
+        Self::Killing,
+        Self::Finished,
+    ];
+
     /// The name, as the endpoints and the log say it.
     pub const fn name(self) -> &'static str {
         match self {
