@@ -88,7 +88,9 @@ fn each_crate_that_is_one_parts_business_stays_there() {
     for (name, places) in CONFINED {
         let named = format!("{name}::");
         let sources = sources();
-        let files: Vec<_> = sources.iter().filter(|(_, code)| code.contains(&named)).collect();
+        // A module of the same name is not the crate.
+        let names = |code: &str| code.replace(&format!("self::{named}"), "").contains(&named);
+        let files: Vec<_> = sources.iter().filter(|(_, code)| names(code)).collect();
         assert!(!files.is_empty(), "{name} is used nowhere");
         for (file, _) in files {
             let allowed = places.iter().any(|place| file.starts_with(place));

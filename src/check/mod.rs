@@ -28,6 +28,7 @@ pub mod url;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use self::redis::RedisTarget;
 use crate::value::Wrong;
 pub use amqp::AmqpTarget;
 pub use exec::ExecTarget;
@@ -36,7 +37,6 @@ pub use http::HttpTarget;
 pub use meilisearch::MeilisearchTarget;
 use options::Options;
 pub use postgres::PostgresTarget;
-pub use redis::RedisTarget;
 pub use status::{State, Status};
 pub use tcp::TcpTarget;
 pub use tls_target::TlsTarget;
@@ -54,7 +54,7 @@ pub enum Target {
     /// A Postgres database.
     Postgres(PostgresTarget),
     /// A Redis, or what speaks its protocol.
-    Redis(RedisTarget),
+    Redis(Box<RedisTarget>),
     /// A RabbitMQ.
     Amqp(AmqpTarget),
     /// A Meilisearch.
@@ -72,9 +72,8 @@ impl Target {
             "postgres" | "postgresql" | "postgis" => {
                 PostgresTarget::parse(url, options).map(Self::Postgres)
             }
-            "redis" | "rediss" | "valkey" | "valkeys" | "dragonfly" => {
-                RedisTarget::parse(url, options).map(Self::Redis)
-            }
+            "redis" | "rediss" | "redis-socket" | "redis-sentinel" | "valkey" | "valkeys"
+            | "dragonfly" => RedisTarget::parse(url, options).map(Box::new).map(Self::Redis),
             "amqp" | "amqps" => AmqpTarget::parse(url, options).map(Self::Amqp),
             "meilisearch" => MeilisearchTarget::parse(url, options).map(Self::Meilisearch),
             "http" | "https" | "kong" => HttpTarget::parse(url, options).map(Self::Http),
@@ -226,7 +225,7 @@ pub enum Class {
     MasterDown,
     /// The server has no memory left to write to.
     OutOfMemory,
-    /// The server takes no writes: an alarm.
+    /// The server takes no writes, or nothing at all: an alarm, a snapshot that failed, a script that does not end.
     Blocked,
     /// More wait in the queue than should.
     TooManyMessages,

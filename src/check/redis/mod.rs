@@ -1,0 +1,191 @@
+//! Redis, and what speaks its protocol: Valkey, Dragonfly, KeyDB. Not Sentinel: the server itself is asked.
+
+mod connection;
+mod location;
+mod verdict;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redis::{Cmd, InfoDict, Value, cmd, from_redis_value};
+
+use super::held::{Held, Slot};
+use super::options::Options;
+use super::stream::Place;
+use super::tls::Tls;
+use super::url::Url;
+use super::{Class, Pass, ProbeError, Progress, Stage};
+use crate::value::Wrong;
+use connection::{Connection, Failure, Login, class_of};
+use location::Location;
+use verdict::{Facts, Role, Wanted};
+
+/// A Redis.
+///
+/// Up proves: it accepted the connection, over TLS where that is asked for; the password, or the ACL user's, is right;
+/// the database could be selected; PING was answered with PONG. Where the user may ask INFO, also: it is not loading
+/// its data, it is no Sentinel, it has the role that is wanted, and in a cluster the cluster is whole as this node sees
+/// it. With a list, that the key is a list or not there. Nothing is written.
+#[derive(Debug)]
+pub struct RedisTarget {
+    place: Place,
+    tls: Option<Tls>,
+    login: Login,
+    wanted: Wanted,
+    list: Option<String>,
+    reuse: bool,
+    info: Question,
+    cluster_info: Question,
+    held: Slot<Session>,
+}
+
+/// A connection, and the role that the server had when it was new.
+#[derive(Debug)]
+struct Session {
+    link: Connection,
+    role: Option<Role>,
+}
+
+/// A question that the server may refuse. It is not asked again then: each denied command is an entry in the log of
+/// Redis' ACL.
+#[derive(Debug, Default)]
+struct Question {
+    refused: AtomicBool,
+}
+
+impl RedisTarget {
+    /// The target of a URL: `redis://[[user]:password@]host[:port][/database]`, `rediss:`, `redis+unix:///path`.
+    pub fn parse(url: &Url, options: &mut Options) -> Result<Self, Wrong> {
+        let Location { place, login, tls } = Location::parse(url, options)?;
+        let reuse = options.take_switch("reuse")?.unwrap_or(true);
+        let role = options.take_as("role", Role::parse)?;
+        let list = options.take("list").filter(|key| !key.is_empty());
+        let messages = options.take_number("max_messages")?;
+        if messages.is_some() && list.is_none() {
+            return Err("stead_max_messages needs stead_list".to_owned());
+        }
+        Ok(Self {
+            place,
+            tls,
+            login,
+            wanted: Wanted { role, messages },
+            list,
+            reuse,
+            info: Question::default(),
+            cluster_info: Question::default(),
+            held: Slot::default(),
+        })
+    }
+
+    pub(super) async fn probe(&self, progress: &Progress) -> Result<Pass, ProbeError> {
+        let (held, facts) = match self.ask_held(progress).await? {
+            Some(answered) => answered,
+            None => self.ask_new(progress).await?,
+        };
+        progress.enter(Stage::State);
+        let pass = facts.judge(&self.wanted)?;
+        if !self.reuse {
+            held.connection.link.quit().await;
+        } else if held.connection.role == facts.role() {
+            self.held.put(held);
+        }
+        Ok(pass)
+    }
+
+    /// A round on the connection that is held, if it is still good; none where it was closed meanwhile, by a restart of
+    /// the server for instance: that says nothing of the server as it is now.
+    async fn ask_held(
+        &self,
+        progress: &Progress,
+    ) -> Result<Option<(Held<Session>, Facts)>, ProbeError> {
+        let Some(mut held) = self.held.take().filter(|held| !held.is_old()) else {
+            return Ok(None);
+        };
+        if let (Place::Host(host), Some(peer)) = (&self.place, held.address)
+            && !host.resolve(progress).await?.contains(&peer)
+        {
+            return Ok(None);
+        }
+        match self.ask(&mut held.connection.link, progress).await {
+            Ok(facts) => Ok(Some((held, facts))),
+            Err(Failure::Lost(_)) => Ok(None),
+            Err(failure) => Err(failure.explain(Class::Protocol)),
+        }
+    }
+
+    /// A round on a new connection.
+    async fn ask_new(&self, progress: &Progress) -> Result<(Held<Session>, Facts), ProbeError> {
+        let (mut stream, address) = self.place.connect(progress).await?;
+        if let Some(tls) = &self.tls {
+            stream = tls.handshake(stream, self.place.host(), progress).await?;
+        }
+        progress.enter(Stage::Authenticate);
+        let mut link = Connection::log_in(stream, &self.login)
+            .await
+            .inspect_err(|error| stage_of(error, progress))?;
+        let facts = self.ask(&mut link, progress).await.map_err(|failure| {
+            let error = failure.explain(Class::Protocol);
+            stage_of(&error, progress);
+            error
+        })?;
+        let session = Session { role: facts.role(), link };
+        Ok((Held::new(session, address), facts))
+    }
+
+    /// All questions of a round.
+    async fn ask(&self, link: &mut Connection, progress: &Progress) -> Result<Facts, Failure> {
+        progress.enter(Stage::Query);
+        match link.ask(&cmd("PING")).await? {
+            Value::SimpleString(answer) if answer == "PONG" => {}
+            _ => return Err(Failure::Malformed("no PONG to a PING")),
+        }
+        let mut facts =
+            Facts { info: self.info.ask(link, &cmd("INFO")).await?, ..Facts::default() };
+        if facts.is_clustered() {
+            facts.cluster = self.cluster_info.ask(link, cmd("CLUSTER").arg("INFO")).await?;
+        }
+        if let Some(list) = &self.list {
+            let answer = link.ask(cmd("LLEN").arg(list)).await?;
+            let length = from_redis_value(answer);
+            facts.length = Some(length.map_err(|_| Failure::Malformed("no length of a list"))?);
+        }
+        Ok(facts)
+    }
+
+    /// Closes the connection that is held.
+    pub(super) async fn close(&self) {
+        if let Some(held) = self.held.take() {
+            held.connection.link.quit().await;
+        }
+    }
+}
+
+impl Question {
+    /// The answer; none where the server refuses one for good.
+    async fn ask(&self, link: &mut Connection, command: &Cmd) -> Result<Option<InfoDict>, Failure> {
+        if self.refused.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match link.ask(command).await {
+            Ok(answer) => {
+                let info = from_redis_value(answer);
+                info.map(Some).map_err(|_| Failure::Malformed("no text to an INFO"))
+            }
+            // The user may not, or the server (a proxy, say) does not know the command.
+            Err(Failure::Refused(error))
+                if matches!(class_of(&error), None | Some(Class::AccessDenied)) =>
+            {
+                self.refused.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// A server that wants a client's certificate says so after TLS is agreed on for all that the client knows: whatever
+/// was asked meanwhile, the attempt came no further than that.
+fn stage_of(error: &ProbeError, progress: &Progress) {
+    if error.class == Class::TlsClientCertificate {
+        progress.enter(Stage::Tls);
+    }
+}
