@@ -1,6 +1,8 @@
 //! One HTTP/1.1 exchange over a stream that is open already: for every kind that speaks HTTP. The deadline is the
 //! caller's.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -11,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
+use super::secret::Secret;
 use super::stream::Stream;
 use super::{Class, ProbeError, Progress, Stage};
 
@@ -37,6 +40,17 @@ pub(super) fn question(method: Method, authority: &str, path: &str) -> Builder {
         .header(HOST, authority)
         .header(USER_AGENT, concat!("stead/", env!("CARGO_PKG_VERSION")))
         .header(CONNECTION, "close")
+}
+
+/// The host as the `Host` header wants it: an IPv6 address in brackets, the port unless it is the scheme's own.
+pub(super) fn authority(host: &str, port: Option<u16>) -> String {
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    port.map_or(host.clone(), |port| format!("{host}:{port}"))
+}
+
+/// What stands behind `Basic ` in an `Authorization` header (RFC 7617). It is as secret as the password itself.
+pub(super) fn basic(user: &str, password: &str) -> Secret {
+    Secret::new(STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// Asks, and reads the answer. No redirect is followed. The connection ends with the exchange, also with one that is

@@ -229,6 +229,8 @@ pub enum Class {
     Blocked,
     /// More wait in the queue than should.
     TooManyMessages,
+    /// Fewer take from the queue than should.
+    TooFewConsumers,
     /// The certificate is over soon.
     CertificateExpires,
     /// The server says that it must be restarted.
@@ -280,6 +282,7 @@ impl Class {
             Self::OutOfMemory => "out_of_memory",
             Self::Blocked => "blocked",
             Self::TooManyMessages => "too_many_messages",
+            Self::TooFewConsumers => "too_few_consumers",
             Self::CertificateExpires => "certificate_expires",
             Self::MustRestart => "must_restart",
             Self::Protocol => "protocol",
@@ -342,6 +345,11 @@ impl Progress {
     /// The stage that it has come to.
     pub fn stage(&self) -> Stage {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For what is asked beside the target itself, and must not be taken for how far the attempt came.
+    fn aside(&self) -> Self {
+        Self::new(self.may_connect)
     }
 
     /// Fails where no connection may be opened any more.

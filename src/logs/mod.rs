@@ -4,6 +4,9 @@
 mod format;
 pub mod writer;
 
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+
 use crate::config::{Events, Labels, LogFormat};
 use crate::sys::descriptors::stderr_is_terminal;
 
@@ -23,7 +26,9 @@ pub fn init(events: Events, labels: Labels) {
         .with_max_level(events.level)
         .with_writer(|| Lines)
         .event_format(format)
-        .finish();
+        .finish()
+        // What the drivers log of their own is not a contract, and their errors are not scrubbed.
+        .with(filter_fn(|metadata| metadata.target().starts_with("stead")));
     // A second subscriber in one process can only be a test's, which keeps its own.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
