@@ -18,6 +18,7 @@ mod check_command;
 mod compat;
 mod configuration;
 mod containers;
+mod dialects;
 mod disclosure;
 mod drain;
 mod early_signals;

@@ -2,12 +2,13 @@
 //! understands an option takes it; what is left over at the end is a mistake.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::value::{self, Wrong};
 
-/// Options by name, without the `stead_`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// Options by name, without the `stead_`. Their `Debug` shows the names alone.
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Options(BTreeMap<String, String>);
 
 impl Options {
@@ -51,5 +52,11 @@ impl Options {
     /// The name of an option that nobody has taken.
     pub fn left(&self) -> Option<&str> {
         self.0.keys().next().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }

@@ -22,6 +22,8 @@ impl Secret {
         let secret = Self(text.into());
         remember(&secret.0);
         remember(&utf8_percent_encode(&secret.0, NON_ALPHANUMERIC).to_string());
+        // As drivers quote it in what they say, and as JSON would.
+        remember(&secret.0.escape_debug().to_string());
         secret
     }
 
@@ -37,12 +39,20 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Whether the value of a query key or an option with this name is a secret.
+pub fn is_named_by(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let within =
+        ["password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "api_key"];
+    name == "pass" || within.iter().any(|word| name.contains(word))
+}
+
 /// Adds one form of a secret to what is hidden, for instance the form in which a URL had it.
 pub fn remember(form: &str) {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if !form.is_empty() && !known.iter().any(|other| other == form) {
-        known.push(form.to_owned());
-        known.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        let place = known.partition_point(|other| other.len() >= form.len());
+        known.insert(place, form.to_owned());
     }
 }
 
