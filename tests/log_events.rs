@@ -21,7 +21,7 @@ enum Kind {
 use Kind::{Bool, OneOf, Seconds, Signal, Text, Whole};
 
 const PHASES: [&str; 6] = ["starting", "running", "quiescing", "draining", "killing", "finished"];
-const STATUSES: [&str; 3] = ["up", "down", "unknown"];
+const STATUSES: [&str; 4] = ["up", "degraded", "down", "unknown"];
 
 /// What the field of this name holds in an event.
 fn kind_of(message: &str, field: &str) -> Kind {
@@ -32,7 +32,7 @@ fn kind_of(message: &str, field: &str) -> Kind {
         "from" if message == "phase changed" => OneOf(&PHASES),
         "from" | "status" => OneOf(&STATUSES),
         "pid" | "from_pid" | "code" | "killed" | "count" | "attempts" => Whole,
-        name if name.ends_with("_s") => Seconds,
+        name if name.ends_with("_s") || name.ends_with("_ms") => Seconds,
         _ => Text,
     }
 }

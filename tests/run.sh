@@ -136,6 +136,7 @@ trap 'exit 143' TERM
 
 need nginx nginx-light
 need redis-server redis-server
+need promtool prometheus
 need /usr/bin/python3 python3
 need /bin/busybox busybox-static
 need tini-static tini

@@ -39,7 +39,7 @@ const FAILURES: &str = "stead_check_failures";
 const SCALED_ON: [(&str, &str, &str); 4] = [
     ("connections", "stead_postgres_connections", "Connections that the Postgres server has."),
     (
-        "max_connections",
+        "connections_max",
         "stead_postgres_connections_max",
         "Connections that the Postgres server can have.",
     ),

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use super::report::{in_words, timestamp};
-use super::verdict::{Verdict, judge};
+use super::verdict::{Verdict, counts, judge};
 use crate::check::registry::{Finding, Need};
-use crate::check::status::Tally;
+use crate::check::status::{Attempt, Tally};
 use crate::check::{Detail, Fact, State};
 use crate::cli::Group;
 use crate::config::Labels;
@@ -14,7 +14,7 @@ use crate::supervisor::Phase;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
     table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #ddd}\
-    .good{color:#17692f}.bad{color:#b3261e}.middling{color:#8a5a00}rect{fill:currentColor}small{color:#666}\
+    .good{color:#17692f}.bad{color:#b3261e}.middling{color:#8a5a00}path{stroke:currentColor}small{color:#666}\
     @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,td{border-color:#444}\
     .good{color:#6fd48b}.bad{color:#ff8a80}.middling{color:#f2c05c}small{color:#999}}";
 
@@ -31,12 +31,10 @@ pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTi
         escaped(&labels.instance),
         phase = phase.name(),
     );
-    let live: Vec<Finding> =
-        findings.iter().filter(|finding| finding.groups.live).cloned().collect();
-    for (group, counted) in
-        [(Group::Live, &live[..]), (Group::Ready, findings), (Group::Startup, findings)]
-    {
-        let verdict = judge(group, phase, findings, counted);
+    for group in [Group::Live, Group::Ready, Group::Startup] {
+        let counted: Vec<Finding> =
+            findings.iter().filter(|finding| counts(finding, group)).cloned().collect();
+        let verdict = judge(group, phase, findings, &counted);
         // Writing to a String cannot fail.
         let _ = write!(
             page,
@@ -101,28 +99,26 @@ fn facts(detail: &Detail) -> String {
 /// The last attempts as bars, as high as each took of the longest; a failed one is marked.
 fn curve(tally: &Tally) -> String {
     let longest = tally.attempts.iter().map(|attempt| attempt.took).max().unwrap_or_default();
-    let mut bars = String::from("<br><svg width=\"120\" height=\"16\">");
-    for (place, attempt) in tally.attempts.iter().enumerate() {
-        let share = attempt.took.as_secs_f64() / longest.as_secs_f64().max(f64::MIN_POSITIVE);
-        let height = (15.0 * share).ceil().max(1.0);
-        let class = if attempt.passed { "good" } else { "bad" };
-        let _ = write!(
-            bars,
-            "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"1\" height=\"{height}\"></rect>",
-            place * 2,
-            16.0 - height,
-        );
-    }
-    bars.push_str("</svg>");
-    bars
+    let bars = |passed: bool| -> String {
+        let attempts = tally.attempts.iter().enumerate().filter(|(_, a)| a.passed == passed);
+        let bar = |(place, attempt): (usize, &Attempt)| {
+            let share = attempt.took.as_secs_f64() / longest.as_secs_f64().max(f64::MIN_POSITIVE);
+            format!("M{} 16v-{}", place * 2 + 1, (15.0 * share).ceil().max(1.0))
+        };
+        attempts.map(bar).collect()
+    };
+    format!(
+        "<br><svg width=\"120\" height=\"16\"><path class=\"good\" d=\"{}\"/><path class=\"bad\" d=\"{}\"/></svg>",
+        bars(true),
+        bars(false)
+    )
 }
 
 /// What changed last, of all checks, the newest first.
 fn changes(page: &mut String, findings: &[Finding]) {
     let of_one = |finding: &'_ Finding| {
-        let name = escaped(&finding.name);
-        let changes = finding.status.tally.changes.iter().copied().collect::<Vec<_>>();
-        changes.into_iter().map(move |change| (change, name.clone()))
+        let name = finding.name.clone();
+        finding.status.tally.changes.clone().into_iter().map(move |change| (change, name.clone()))
     };
     let mut all: Vec<_> = findings.iter().flat_map(of_one).collect();
     all.sort_by_key(|(change, _)| std::cmp::Reverse(change.at));
@@ -133,8 +129,9 @@ fn changes(page: &mut String, findings: &[Finding]) {
     for (change, name) in all.into_iter().take(MOST_CHANGES) {
         let _ = write!(
             page,
-            "<tr><td>{}</td><td>{name}</td><td>{} to {}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{} to {}</td><td>{}</td></tr>",
             timestamp(change.at),
+            escaped(&name),
             change.from.name(),
             change.to.name(),
             change.reason.map(in_words).unwrap_or_default(),

@@ -1,0 +1,94 @@
+//! Servers that fail: each takes every connection and does the one wrong thing that it was made for.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::free_port;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// Accepts and says nothing.
+    Silence,
+    /// Says this, one byte a second.
+    Drip(&'static [u8]),
+    /// Resets the connection when it was made.
+    ResetAtOnce,
+    /// Resets it when something was asked.
+    ResetWhenAsked,
+    /// Says what is no protocol's.
+    Garbage,
+    /// Ends its own side and goes on listening.
+    HalfClosed,
+}
+
+/// A server with a fault, which listens to the end of this program.
+pub struct Server {
+    port: u16,
+    hurried: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// One on a free port of 127.0.0.1.
+    pub fn new(fault: Fault) -> Self {
+        let port = free_port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
+        let hurried = Arc::<AtomicBool>::default();
+        let hurry = hurried.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let hurry = hurry.clone();
+                // A client that goes away ends its connection.
+                thread::spawn(move || drop(fault.strike(stream, &hurry)));
+            }
+        });
+        Self { port, hurried }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Says a byte every few milliseconds instead.
+    pub fn hurry(&self) {
+        self.hurried.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Fault {
+    fn strike(self, mut stream: TcpStream, hurried: &AtomicBool) -> std::io::Result<()> {
+        match self {
+            Self::Silence => {}
+            Self::Drip(bytes) => {
+                for byte in bytes {
+                    stream.write_all(&[*byte])?;
+                    let is_hurried = hurried.load(Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(if is_hurried { 5 } else { 1000 }));
+                }
+                if hurried.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+            }
+            Self::ResetAtOnce => return reset(&stream),
+            Self::ResetWhenAsked => {
+                stream.read_exact(&mut [0])?;
+                return reset(&stream);
+            }
+            Self::Garbage => {
+                stream.write_all(&b"\xff\x00garbage \x81\xc3(\r\n\r\n".repeat(100))?;
+            }
+            Self::HalfClosed => stream.shutdown(Shutdown::Write)?,
+        }
+        std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+    }
+}
+
+/// With no time to linger, a close is a reset; socket(7).
+fn reset(stream: &TcpStream) -> std::io::Result<()> {
+    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
+}
