@@ -62,12 +62,14 @@ const KINDS: [Kind; 6] = [
     ("tls", |port| format!("tls://127.0.0.1:{port}?"), b"\x16\x03\x03\x20\0\x02\0\0\x46\x03\x03"),
 ];
 
-/// What each fault may be called: by when it strikes, an error of the connection, of TLS or of the protocol.
+/// What each fault may be called: by when it strikes, an error of the connection, of TLS or of the protocol. Garbage may
+/// look like the beginning of a long message, whose rest is then waited for.
 fn is_named_well(fault: Fault, class: &str) -> bool {
     let cut = ["connect_reset", "tls_failed", "protocol", "http_malformed"].contains(&class);
     match fault {
         Fault::Silence | Fault::Drip(_) => class == "timeout",
         Fault::ResetAtOnce | Fault::ResetWhenAsked | Fault::HalfClosed => cut,
+        Fault::Garbage if class == "timeout" => true,
         Fault::Garbage => {
             ["protocol", "http_malformed", "tls_refused", "tls_failed"].contains(&class)
         }

@@ -12,15 +12,15 @@ use crate::harness::free_port;
 /// What is wrong.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// Accepts and says nothing.
+    /// Accepts, takes the question and says nothing.
     Silence,
-    /// Says this, one byte a second.
+    /// Answers this, one byte a second.
     Drip(&'static [u8]),
     /// Resets the connection when it was made.
     ResetAtOnce,
     /// Resets it when something was asked.
     ResetWhenAsked,
-    /// Says what is no protocol's.
+    /// Answers what is no protocol's.
     Garbage,
     /// Ends its own side and goes on listening.
     HalfClosed,
@@ -62,6 +62,10 @@ impl Server {
 
 impl Fault {
     fn strike(self, mut stream: TcpStream, hurried: &AtomicBool) -> std::io::Result<()> {
+        if !matches!(self, Self::ResetAtOnce | Self::HalfClosed) {
+            // What comes before the question is another fault, and its name depends on who is faster.
+            stream.read_exact(&mut [0])?;
+        }
         match self {
             Self::Silence => {}
             Self::Drip(bytes) => {
@@ -74,11 +78,7 @@ impl Fault {
                     return Ok(());
                 }
             }
-            Self::ResetAtOnce => return reset(&stream),
-            Self::ResetWhenAsked => {
-                stream.read_exact(&mut [0])?;
-                return reset(&stream);
-            }
+            Self::ResetAtOnce | Self::ResetWhenAsked => return reset(&stream),
             Self::Garbage => {
                 stream.write_all(&b"\xff\x00garbage \x81\xc3(\r\n\r\n".repeat(100))?;
             }

@@ -28,6 +28,7 @@ mod exit_codes;
 mod faults;
 mod hardening;
 mod harness;
+mod held;
 mod install;
 mod isolation;
 mod log_events;

@@ -21,6 +21,8 @@ pub mod secret;
 pub mod status;
 mod stream;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod tls_target;
 pub mod url;
