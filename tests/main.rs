@@ -37,6 +37,7 @@ mod mistakes;
 mod names;
 mod network;
 mod overload;
+mod postgres;
 mod protocol;
 mod readiness;
 mod reaping;

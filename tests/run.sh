@@ -137,6 +137,9 @@ trap 'exit 143' TERM
 need nginx nginx-light
 need redis-server redis-server
 need promtool prometheus
+need /usr/lib/postgresql/15/bin/postgres postgresql-15
+need psql postgresql-client-15
+need /usr/sbin/pgbouncer pgbouncer
 need /usr/bin/python3 python3
 need /bin/busybox busybox-static
 need tini-static tini

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod engine;
 pub mod http;
 pub mod processes;
+pub mod servers;
 pub mod sys;
 pub mod terminal;
 

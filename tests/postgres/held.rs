@@ -1,0 +1,128 @@
+//! The one connection between rounds, and when it is given up.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+
+use super::{gets_up, watching};
+use crate::harness::servers::postgres::Postgres;
+use crate::harness::{LIMIT, Running, until};
+
+/// Sessions of stead that the server has begun.
+fn begun(server: &Postgres) -> usize {
+    server.log().matches("application_name=stead").count()
+}
+
+/// Waits for this many more attempts.
+fn attempts(stead: &Running, count: u64) {
+    let age = || stead.get("/readyz").json()["checks"]["database"]["age_ms"].as_u64();
+    let mut seen = 0;
+    let mut last = age();
+    let enough = until(LIMIT, || {
+        let now = age();
+        // Each attempt makes the result young again.
+        seen += u64::from(now < last);
+        last = now;
+        seen >= count
+    });
+    assert!(enough, "{seen} attempts and not {count}");
+}
+
+#[test]
+fn one_connection_serves_all_rounds_and_a_killed_one_is_replaced_without_a_failure() {
+    let server = Postgres::start("log_connections = on\nlog_disconnections = on");
+    let mut stead = watching(&server.url("postgres"));
+    gets_up(&stead);
+    attempts(&stead, 4);
+    assert_eq!(begun(&server), 1);
+    assert_eq!(server.connections_of_stead(), 1);
+
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE application_name = 'stead'";
+    server.query(kill);
+    assert!(until(LIMIT, || begun(&server) == 2), "no new connection");
+    server.stop();
+    server.resume();
+    gets_up(&stead);
+    attempts(&stead, 2);
+    assert_eq!(server.connections_of_stead(), 1);
+
+    stead.signal(libc::SIGTERM);
+    assert_eq!(stead.wait_exit(LIMIT), 128 + libc::SIGTERM);
+    assert!(until(LIMIT, || server.connections_of_stead() == 0), "the connection stays");
+}
+
+#[test]
+fn without_reuse_each_round_has_a_connection_of_its_own_and_says_goodbye() {
+    let server =
+        Postgres::start("log_connections = on\nlog_disconnections = on\nlog_min_messages = debug1");
+    let stead = watching(&format!("{}?stead_reuse=false", server.url("postgres")));
+    gets_up(&stead);
+    attempts(&stead, 3);
+    assert!(begun(&server) >= 3, "{}", begun(&server));
+    drop(stead);
+    // At this level the server complains of a client that leaves without a Terminate message.
+    assert!(!server.log().contains("unexpected EOF"), "{}", server.log());
+}
+
+#[test]
+fn above_its_limit_a_server_is_degraded_and_no_connection_is_held() {
+    let server = Postgres::start("max_connections = 13");
+    // Ten for ordinary users; one of them is asking.
+    let above = format!("{}?stead_max_saturation=9", server.url("postgres"));
+    let (up, said) = super::checked(&above);
+    assert!(up && said.contains("degraded: too_many_connections"), "{said}");
+    super::is_up(&format!("{}?stead_max_saturation=10", server.url("postgres")));
+    let stead = watching(&above);
+    gets_up(&stead);
+    assert!(until(LIMIT, || server.connections_of_stead() == 0), "it is held");
+}
+
+#[test]
+fn a_full_server_is_degraded_for_who_was_in_before_and_down_for_who_was_not() {
+    let server = Postgres::start("max_connections = 13");
+    server.query("CREATE ROLE guest LOGIN PASSWORD 'pw2'");
+    let url = format!("postgres://guest:pw2@127.0.0.1:{}/postgres", server.port);
+    let stead = watching(&url);
+    gets_up(&stead);
+    assert!(until(LIMIT, || server.connections_of_stead() == 1), "no connection is held");
+    // Superusers may take the last three too, so that what stead loses is not free for it.
+    let others: Vec<_> = (0..11).map(|_| Guest::of(&server)).collect();
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE application_name = 'stead'";
+    server.query(kill);
+    let refused = || server.log().contains("remaining connection slots are reserved");
+    assert!(until(2 * LIMIT, refused), "stead did not ask again: {}", server.log());
+    assert_eq!(stead.status("/readyz"), 200, "{}", stead.get("/readyz").json());
+    // One that starts now has nothing to go by but the refusal.
+    super::is_down(&url, "too_many_connections at authenticate");
+    drop(others);
+    let back = until(3 * LIMIT, || server.connections_of_stead() == 1);
+    assert!(back, "no connection is held again");
+    assert_eq!(stead.events_of("check changed").len(), 1, "it was never down");
+}
+
+/// A connection of somebody else's, psql's.
+struct Guest(Child);
+
+impl Guest {
+    /// One that is connected as the superuser.
+    fn of(server: &Postgres) -> Self {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-qAt"]).arg(server.url("postgres"));
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = psql.spawn().expect("psql");
+        writeln!(child.stdin.as_mut().expect("its input"), "SELECT 'in';").expect("a question");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut line).expect("an answer");
+        assert_eq!(line.trim(), "in");
+        Self(child)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
