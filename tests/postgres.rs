@@ -1,6 +1,7 @@
 //! Postgres as stead checks it: real servers, pairs of them, and PgBouncer.
 
 mod encryption;
+mod faults;
 mod held;
 mod logins;
 mod outages;
@@ -13,7 +14,8 @@ use crate::harness::{LIMIT, Running, stead, until};
 pub fn checked(url: &str) -> (bool, String) {
     // Time is not what these tests are about, and their machine may be busy.
     let join = if url.contains('?') { '&' } else { '?' };
-    let url = format!("{url}{join}stead_timeout=15s");
+    let limit = if url.contains("stead_timeout") { "" } else { "stead_timeout=15s" };
+    let url = format!("{url}{join}{limit}");
     let output = stead(["check", &url]).output().expect("stead check");
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())

@@ -1,11 +1,13 @@
 //! TLS as `sslmode` and its like ask for it, against what a server offers and demands.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use super::{is_down, is_up};
-use crate::harness::Scratch;
 use crate::harness::certificates::Authority;
 use crate::harness::servers::postgres::{PASSWORD, Postgres};
+use crate::harness::{LIMIT, Scratch, free_port, until};
 
 /// A server with TLS: `app` may come either way, `secure` with TLS alone, `plain` without it alone, and `certain` with a
 /// certificate of its own.
@@ -132,6 +134,63 @@ fn a_login_is_bound_to_its_channel_and_a_client_has_its_certificate() {
     is_down(&url(&server, "certain", "sslmode=require"), "access_denied at authenticate");
 }
 
+/// haproxy that ends TLS in front of a server, for clients that begin with it and name the protocol.
+struct DirectTls {
+    port: u16,
+    haproxy: Child,
+}
+
+impl DirectTls {
+    fn in_front_of(server: &Postgres, both: &Path, scratch: &Scratch) -> Self {
+        let port = free_port();
+        let settings = format!(
+            "defaults\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n\
+             listen direct\n bind 127.0.0.1:{port} ssl crt {} alpn postgresql\n\
+             tcp-request content reject unless {{ ssl_fc_alpn postgresql }}\n\
+             server one 127.0.0.1:{}\n",
+            both.display(),
+            server.port
+        );
+        let settings = scratch.file("haproxy", settings, 0o600);
+        let mut haproxy = Command::new("haproxy");
+        haproxy.arg("-db").arg("-f").arg(settings).stdout(Stdio::null()).stderr(Stdio::null());
+        let haproxy = haproxy.spawn().expect("haproxy");
+        let this = Self { port, haproxy };
+        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        assert!(until(LIMIT, listens), "haproxy does not listen");
+        this
+    }
+}
+
+impl Drop for DirectTls {
+    fn drop(&mut self) {
+        let _ = self.haproxy.kill();
+        let _ = self.haproxy.wait();
+    }
+}
+
+#[test]
+fn tls_from_the_first_byte_on_is_spoken_where_it_is_asked_for() {
+    let scratch = Scratch::new();
+    let authority = Authority::new(&scratch, "ours");
+    let server = Postgres::start("");
+    let pair = authority.server("direct");
+    let proxy = DirectTls::in_front_of(&server, &pair.both, &scratch);
+    let url = |query: &str| {
+        format!("postgres://app:{PASSWORD}@127.0.0.1:{}/postgres?{query}", proxy.port)
+    };
+    let verified = format!("sslmode=verify-full&{}", root(&authority.certificate()));
+    is_up(&url(&format!("{verified}&sslnegotiation=direct")));
+    let (up, said) = super::checked(&url(&verified));
+    assert!(!up && said.contains(" at tls "), "it asks first where it is not told: {said}");
+    // PostgreSQL 15 itself knows nothing of it.
+    let old = format!("{}?sslmode=require&sslnegotiation=direct", server.url("postgres"));
+    let (up, said) = super::checked(&old);
+    assert!(!up && said.contains(" at tls "), "{said}");
+    let (up, said) = super::checked(&url("sslnegotiation=direct"));
+    assert!(!up && said.contains("needs sslmode=require"), "{said}");
+}
+
 #[test]
 fn tls_that_nobody_verifies_is_one_warning_unless_the_url_says_so_in_words() {
     let scratch = Scratch::new();
@@ -139,7 +198,7 @@ fn tls_that_nobody_verifies_is_one_warning_unless_the_url_says_so_in_words() {
     let server = server(&scratch, &authority);
     let careless = super::watching(&url(&server, "app", "sslmode=require&stead_reuse=false"));
     super::gets_up(&careless);
-    let event = careless.wait_for_event("TLS not verified", crate::harness::LIMIT);
+    let event = careless.wait_for_event("TLS not verified", LIMIT);
     assert_eq!(event["level"], "warn");
     assert_eq!(event["target"], format!("127.0.0.1:{}", server.port));
     for query in ["sslmode=no-verify", "sslmode=disable", "sslmode=prefer"] {

@@ -86,6 +86,10 @@ fn class_of(code: &str, message: &str) -> Class {
             _ if message.contains("SSL required") => Class::AccessDenied,
             _ if message.contains("no such database") => Class::NotFound,
             _ if message.contains("authentication failed") => Class::AuthFailed,
+            // The server behind it is gone.
+            _ if message.contains("server_login_retry") || message.contains("cannot connect") => {
+                Class::ConnectFailed
+            }
             _ => Class::Protocol,
         },
         _ => Class::Protocol,
