@@ -188,3 +188,96 @@ fn says_unverified(url: &Url) -> bool {
         || has("sslaccept", "accept_invalid_certs")
         || has("sslfactory", "NonValidating")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> (Url, Options) {
+        let mut options = Options::default();
+        (Url::parse(text, &mut options).unwrap(), options)
+    }
+
+    /// `place,place user/database`.
+    fn read(text: &str) -> Result<String, Wrong> {
+        let (url, _) = url(text);
+        let places = places(&url)?.into_iter().map(|server| match server.place {
+            Place::Path(path) => path.display().to_string(),
+            Place::Host(_) => format!("{}:{}", server.host, server.port),
+        });
+        let places: Vec<_> = places.collect();
+        let login = login(&url)?;
+        Ok(format!("{} {}/{}", places.join(","), login.user, login.database))
+    }
+
+    #[test]
+    fn each_dialect_names_its_servers_user_and_database() {
+        for (text, meant) in [
+            ("postgres://u:p@db/shop", "db:5432 u/shop"),
+            ("postgresql+asyncpg://u:p@db:6543/shop?ssl=require", "db:6543 u/shop"),
+            ("jdbc:postgresql://db:1,db2/shop?user=u&password=p", "db:1,db2:5432 u/shop"),
+            ("postgres://u@db", "db:5432 u/u"),
+            ("postgres://u@db/a%2Fb", "db:5432 u/a/b"),
+            ("postgres:///?user=u&dbname=d", "/var/run/postgresql/.s.PGSQL.5432 u/d"),
+            ("postgresql:///d?host=/run/pg&port=1&user=u", "/run/pg/.s.PGSQL.1 u/d"),
+            ("postgres://u@localhost/d?host=/cloudsql/a", "/cloudsql/a/.s.PGSQL.5432 u/d"),
+            ("postgres://u@/d?host=a,b&port=1,2", "a:1,b:2 u/d"),
+            ("postgres://u@/d?host=a,b&port=7", "a:7,b:7 u/d"),
+            ("postgres://u@[::1]:7/d", "::1:7 u/d"),
+            ("postgres://u@/d?hostaddr=192.0.2.1", "192.0.2.1:5432 u/d"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(meant), "{text}");
+        }
+        assert!(read("postgres://u@/d?host=a,b,c&port=1,2").is_err());
+        assert!(read("postgres://u@/d?host=a&port=0").is_err());
+    }
+
+    #[test]
+    fn each_dialect_says_what_of_tls_is_verified() {
+        use Mode::{Allow, Disable, Prefer, Require, VerifyCa, VerifyFull};
+        for (query, mode, verify) in [
+            ("", Prefer, Verify::Nothing),
+            ("sslmode=disable", Disable, Verify::Nothing),
+            ("sslmode=allow", Allow, Verify::Nothing),
+            ("sslmode=require", Require, Verify::Nothing),
+            ("sslmode=require&sslrootcert=/", Require, Verify::Issuer),
+            ("sslmode=require&sslrootcert=/not/there", Require, Verify::Nothing),
+            ("sslmode=verify-ca&sslrootcert=/not/there", VerifyCa, Verify::Issuer),
+            ("sslmode=verify-full", VerifyFull, Verify::Full),
+            ("sslrootcert=system", VerifyFull, Verify::Full),
+            ("sslmode=require&sslaccept=strict", Require, Verify::Full),
+            ("sslmode=prefer&sslaccept=strict", Prefer, Verify::Full),
+            ("ssl", VerifyFull, Verify::Full),
+            ("ssl=true", VerifyFull, Verify::Full),
+            ("ssl=true&sslmode=require", Require, Verify::Nothing),
+            ("ssl=false", Disable, Verify::Nothing),
+            ("ssl=require", Require, Verify::Nothing),
+            (
+                "ssl=true&sslfactory=org.postgresql.ssl.NonValidatingFactory",
+                Require,
+                Verify::Nothing,
+            ),
+            ("sslmode=require&stead_verify=on", VerifyFull, Verify::Full),
+            ("sslmode=verify-full&stead_verify=off", VerifyFull, Verify::Nothing),
+            ("sslmode=require&stead_ca=/ca", Require, Verify::Issuer),
+        ] {
+            let (url, mut options) = url(&format!("postgres://u@db/d?{query}"));
+            let encryption = encryption(&url, &mut options).unwrap();
+            assert_eq!((encryption.mode, encryption.tls.verify), (mode, verify), "{query}");
+            assert_eq!(options.left(), None, "{query}");
+        }
+        for careless in ["sslmode=require", "ssl=require"] {
+            let (url, mut options) = url(&format!("postgres://u@db/d?{careless}"));
+            assert!(encryption(&url, &mut options).unwrap().is_careless(), "{careless}");
+        }
+        for asked in ["ssl=no-verify", "sslmode=require&sslaccept=accept_invalid_certs"] {
+            let (url, mut options) = url(&format!("postgres://u@db/d?{asked}"));
+            assert!(!encryption(&url, &mut options).unwrap().is_careless(), "{asked}");
+        }
+        for wrong in ["sslmode=require&sslrootcert=system", "sslnegotiation=direct", "ssl=perhaps"]
+        {
+            let (url, mut options) = url(&format!("postgres://u@db/d?{wrong}"));
+            assert!(encryption(&url, &mut options).is_err(), "{wrong}");
+        }
+    }
+}
