@@ -41,6 +41,7 @@ mod postgres;
 mod protocol;
 mod readiness;
 mod reaping;
+mod redis;
 mod signals;
 mod spawn;
 mod terminal;

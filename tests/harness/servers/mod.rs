@@ -1,3 +1,6 @@
 //! Real servers from Debian packages, each a private instance on a free port of 127.0.0.1 that ends with its value.
 
 pub mod postgres;
+//! Private instances of real servers, on free ports of 127.0.0.1, which end with the test that started them.
+
+pub mod redis;
