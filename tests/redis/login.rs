@@ -61,11 +61,11 @@ fn an_info_that_is_denied_is_not_down_and_not_asked_again() {
         assert!(until(LIMIT, asked), "it is not asked any more");
     }
     let log = redis.cli(&["ACL", "LOG"]);
-    let entries: Vec<&str> = log.lines().collect();
-    let objects = entries.iter().zip(&entries[1..]).filter(|(key, _)| **key == "object");
-    assert_eq!(objects.map(|(_, object)| *object).collect::<Vec<_>>(), ["info"], "{log}");
-    let counts = entries.iter().zip(&entries[1..]).filter(|(key, _)| **key == "count");
-    assert_eq!(counts.map(|(_, count)| *count).collect::<Vec<_>>(), ["1"], "{log}");
+    let of = |wanted: &str| -> Vec<&str> {
+        let pairs = log.lines().zip(log.lines().skip(1));
+        pairs.filter(|(key, _)| *key == wanted).map(|(_, value)| value).collect()
+    };
+    assert_eq!((of("object"), of("count")), (vec!["info"], vec!["1"]), "{log}");
     let url = format!("redis://hc:pw@127.0.0.1:{}", redis.port());
     assert_not_up(&format!("{url}?stead_role=primary"), "down: access_denied at state");
     assert_not_up(&format!("{url}?stead_list=jobs"), "down: access_denied at query");

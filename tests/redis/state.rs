@@ -1,6 +1,7 @@
 //! A single server: there, gone, frozen, loading, full, and the connection that stead holds to it.
 
 use std::net::TcpStream;
+use std::path::Path;
 
 use super::{assert_not_up, assert_up, becomes, finding, wait_down, wait_up, watching};
 use crate::harness::servers::redis::Redis;
@@ -193,4 +194,22 @@ fn a_redis_that_has_all_its_clients_says_so() {
     }
     drop(held);
     becomes(&redis.url(""), "up in ");
+}
+
+#[test]
+fn a_valkey_is_a_valkey() {
+    let program =
+        std::env::var_os("VALKEY_SERVER").expect("VALKEY_SERVER, which tests/run.sh sets");
+    assert!(Path::new(&program).exists(), "no {program:?}: tests/run.sh could not fetch it");
+    let valkey = Redis::of(program, &["user hc on >pw +ping"]);
+    let url = valkey.url("?stead_list=jobs").replace("redis:", "valkey:");
+    let said = assert_up(&url);
+    for fact in ["server valkey 9.", "role primary", "loading no", "list_length 0"] {
+        assert!(said.contains(fact), "{fact}: {said}");
+    }
+    // Its users may not name their library either (CLIENT SETINFO), so that nothing but INFO is in its log.
+    assert_up(&format!("valkey://hc:pw@127.0.0.1:{}", valkey.port()));
+    let log = valkey.cli(&["ACL", "LOG"]);
+    let mut entries = log.lines().zip(log.lines().skip(1)).filter(|(key, _)| *key == "object");
+    assert_eq!((entries.next(), entries.next()), (Some(("object", "info")), None), "{log}");
 }
