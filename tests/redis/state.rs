@@ -1,11 +1,13 @@
 //! A single server: there, gone, frozen, loading, full, and the connection that stead holds to it.
 
+use std::ffi::OsString;
 use std::net::TcpStream;
 use std::path::Path;
 
 use super::{assert_not_up, assert_up, becomes, finding, wait_down, wait_up, watching};
+use crate::app::{Serve, idle};
 use crate::harness::servers::redis::Redis;
-use crate::harness::{LIMIT, free_port, until};
+use crate::harness::{LIMIT, Scratch, free_port, until};
 
 #[test]
 fn a_redis_that_stops_is_down_and_up_again_once_it_is_back() {
@@ -93,6 +95,33 @@ fn rounds_share_a_connection_that_is_made_anew_when_the_server_closed_it() {
     // What it asks is all that it asks.
     assert_eq!(redis.info("cmdstat_client|setinfo"), "");
     assert_eq!(redis.info("cmdstat_hello"), "");
+}
+
+#[test]
+fn the_connection_follows_the_name_and_outlives_the_resolver() {
+    let first = Redis::start(&[]);
+    let second = Redis::beside(&first, "127.0.0.2");
+    let scratch = Scratch::new();
+    let hosts = scratch.file("hosts", "127.0.0.1 cache.test\n", 0o644);
+    let resolver = scratch.file("resolv.conf", "nameserver 127.9.9.9\n", 0o644);
+    let own_files = "mount --bind $0 /etc/hosts && mount --bind $1 /etc/resolv.conf && \
+                     shift && exec \"$@\"";
+    let under = ["unshare", "--mount", "sh", "-c", own_files].map(OsString::from);
+    let under = under.into_iter().chain([hosts.clone().into(), resolver.into()]);
+    let url = format!("redis://cache.test:{}?stead_interval=500ms", first.port());
+    let stead = idle().env("STEAD_CHECK_CACHE", url).under(under).serve();
+    wait_up(&stead);
+    assert_eq!((connections(&first).len(), connections(&second).len()), (1, 0));
+    // Written over and not replaced: it is this file that is mounted.
+    std::fs::write(&hosts, "127.0.0.2 cache.test\n").unwrap();
+    let moved = || (connections(&first).len(), connections(&second).len()) == (0, 1);
+    assert!(until(LIMIT, moved), "{:?} {:?}", connections(&first), connections(&second));
+    std::fs::write(&hosts, "").unwrap();
+    wait_for_pings(&second, 3);
+    assert_eq!(stead.events_of("check changed").len(), 1, "{:?}", stead.events());
+    assert!(finding(&stead)["failures"].is_null(), "{}", finding(&stead));
+    second.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+    wait_down(&stead, "dns_failed", "dns");
 }
 
 #[test]

@@ -5,8 +5,10 @@ mod location;
 mod verdict;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use redis::{Cmd, InfoDict, Value, cmd, from_redis_value};
+use tokio::time::timeout;
 
 use super::held::{Held, Slot};
 use super::options::Options;
@@ -18,6 +20,9 @@ use crate::value::Wrong;
 use connection::{Connection, Failure, Login, class_of};
 use location::Location;
 use verdict::{Facts, Role, Wanted};
+
+/// How long a round waits to hear whether a name leads elsewhere.
+const LOOKUP: Duration = Duration::from_millis(500);
 
 /// A Redis.
 ///
@@ -97,18 +102,31 @@ impl RedisTarget {
         &self,
         progress: &Progress,
     ) -> Result<Option<(Held<Session>, Facts)>, ProbeError> {
-        let Some(mut held) = self.held.take().filter(|held| !held.is_old()) else {
+        let Some(mut held) = self.still_good(progress).await else {
             return Ok(None);
         };
-        if let (Place::Host(host), Some(peer)) = (&self.place, held.address)
-            && !host.resolve(progress).await?.contains(&peer)
-        {
-            return Ok(None);
-        }
         match self.ask(&mut held.connection.link, progress).await {
             Ok(facts) => Ok(Some((held, facts))),
             Err(Failure::Lost(_)) => Ok(None),
             Err(failure) => Err(failure.explain(Class::Protocol)),
+        }
+    }
+
+    /// The connection that is held, unless it is old or its name leads elsewhere by now: its server may be gone, so that
+    /// it is left without a word. While none may be opened it is kept.
+    async fn still_good(&self, progress: &Progress) -> Option<Held<Session>> {
+        let held = self.held.take()?;
+        let may_go = progress.connecting().is_ok();
+        let must_go = may_go && (held.is_old() || self.leads_elsewhere(&held, progress).await);
+        (!must_go).then_some(held)
+    }
+
+    async fn leads_elsewhere(&self, held: &Held<Session>, progress: &Progress) -> bool {
+        let (Place::Host(host), Some(peer)) = (&self.place, held.address) else { return false };
+        match timeout(LOOKUP, host.resolve(progress)).await {
+            Ok(Ok(found)) => !found.contains(&peer),
+            // That the resolver is gone says nothing of the server.
+            _ => false,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -29,6 +30,13 @@ impl Redis {
     /// A server by this program, with these further lines of configuration.
     pub fn of(program: impl Into<PathBuf>, lines: &[&str]) -> Self {
         let mut this = Self::prepare(program, free_port(), lines);
+        this.start_again();
+        this
+    }
+
+    /// A redis-server on this address of loopback and on another one's port.
+    pub fn beside(other: &Self, address: &str) -> Self {
+        let mut this = Self::prepare("redis-server", other.port, &[&format!("bind {address}")]);
         this.start_again();
         this
     }
@@ -63,9 +71,8 @@ impl Redis {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn();
         self.child = Some(child.unwrap_or_else(|e| panic!("cannot start {:?}: {e}", self.program)));
-        let ready = until(LIMIT, || {
-            self.socket().exists() && TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
-        });
+        // It listens at its port before it does at its socket.
+        let ready = until(LIMIT, || UnixStream::connect(self.socket()).is_ok());
         assert!(ready, "{:?} does not listen: {}", self.program, self.log());
     }
 
