@@ -39,6 +39,7 @@ mod network;
 mod overload;
 mod postgres;
 mod protocol;
+mod rabbitmq;
 mod readiness;
 mod reaping;
 mod redis;

@@ -4,3 +4,6 @@ pub mod postgres;
 //! Private instances of real servers, on free ports of 127.0.0.1, which end with the test that started them.
 
 pub mod redis;
+//! Real servers from Debian packages, started privately for the tests.
+
+pub mod rabbitmq;

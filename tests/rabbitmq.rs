@@ -1,0 +1,272 @@
+//! The check of RabbitMQ against a real one: what it proves, what it tells apart, and that it leaves nothing behind.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::app::idle;
+use crate::hardening::descriptors;
+use crate::harness::processes::threads_of;
+use crate::harness::servers::rabbitmq::{RabbitMq, STRANGER, alone, shared};
+use crate::harness::{LIMIT, Running, Stead, stead, until};
+
+/// With back-off while it is down.
+const UP_AGAIN_WITHIN: Duration = Duration::from_secs(60);
+
+/// What `stead check URL` says.
+fn says(url: &str) -> String {
+    let output = stead(["check", url]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn says_each(cases: &[(String, &str)]) {
+    for (url, words) in cases {
+        let said = says(url);
+        assert!(said.contains(words), "not `{words}`: {said}");
+    }
+}
+
+/// A stead that checks this URL every half second.
+fn watching(url: &str) -> Running {
+    let join = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{join}stead_interval=500ms&stead_timeout=1s");
+    let stead = idle().env("STEAD_CHECK_MQ", url).listening().start();
+    stead.wait_for_event("child started", LIMIT);
+    stead
+}
+
+fn check(stead: &Running) -> Value {
+    stead.get("/readyz").json()["checks"]["mq"].take()
+}
+
+fn wait_for_status(stead: &Running, status: &str, limit: Duration) {
+    let reached = until(limit, || check(stead)["status"] == status);
+    assert!(reached, "not {status} within {limit:?}: {}", check(stead));
+}
+
+/// Waits until so many attempts have passed since now.
+fn passes(stead: &Running, count: usize) {
+    let mut seen = 0;
+    let mut last = u64::MAX;
+    let passed = until(LIMIT, || {
+        let age = check(stead)["age_ms"].as_u64().unwrap_or(u64::MAX);
+        // A younger result than the last one that was looked at is another one.
+        seen += usize::from(age < last);
+        last = age;
+        seen > count
+    });
+    assert!(passed, "{seen} attempts: {}", check(stead));
+}
+
+/// How many connections the broker has accepted, and how many vanished, since its log was this long.
+fn logged_since(broker: &RabbitMq, start: usize) -> (usize, usize) {
+    let log = broker.log();
+    let count = |text: &str| log[start..].matches(text).count();
+    (count("accepting AMQP connection"), count("closed TCP connection"))
+}
+
+#[test]
+fn a_broker_is_up_in_each_spelling_of_its_virtual_host() {
+    let broker = shared();
+    let url = broker.url();
+    for (path, vhost) in
+        [("", "/"), ("/", "/"), ("/%2F", "/"), ("/codecave", "codecave"), ("/a%2Fb", "a/b")]
+    {
+        let said = says(&format!("{url}{path}"));
+        assert!(said.contains(" up in ") && said.contains(&format!("vhost {vhost}")), "{said}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_login_is_told_apart() {
+    let broker = shared();
+    let url = broker.url();
+    says_each(&[
+        (broker.url_as("app:wrong"), "down: auth_failed at authenticate"),
+        (broker.url_as("nobody:stranger"), "down: auth_failed at authenticate"),
+        (format!("{url}/nowhere"), "down: not_found at state"),
+        (format!("{}/codecave", broker.url_as(STRANGER)), "down: access_denied at authenticate"),
+        (format!("{url}/full"), "down: too_many_connections at authenticate"),
+    ]);
+}
+
+#[test]
+fn a_queue_is_looked_at_and_never_made() {
+    let broker = shared();
+    let url = broker.url();
+    broker.publish("jobs", 3);
+    says_each(&[
+        (format!("{url}?stead_queue=jobs"), "messages 3"),
+        (format!("{url}?stead_queue=jobs&stead_max_messages=3"), " up in "),
+        (format!("{url}?stead_queue=jobs&stead_max_messages=2"), "degraded: too_many_messages"),
+        (format!("{url}?stead_queue=idle&stead_max_messages=0"), " up in "),
+        (format!("{url}?stead_queue=idle&stead_min_consumers=1"), "degraded: too_few_consumers"),
+        (format!("{url}?stead_queue=missing"), "down: not_found at state"),
+        (format!("{url}?stead_queue=missing"), "down: not_found at state"),
+    ]);
+}
+
+#[test]
+fn tls_is_verified_unless_that_is_refused_in_words() {
+    let broker = shared();
+    let (url, ca) = (broker.tls_url(), broker.authority().display());
+    says_each(&[
+        (format!("{url}?stead_ca={ca}"), " up in "),
+        (format!("{url}?cacertfile={ca}"), " up in "),
+        (format!("{url}/codecave?stead_verify=off"), " up in "),
+        (url.clone(), "down: tls_untrusted at tls"),
+        (url.replace("amqps:", "amqp:"), "down: "),
+        (format!("{}?stead_ca={ca}", broker.url().replace("amqp:", "amqps:")), "down: tls_"),
+    ]);
+}
+
+#[test]
+fn one_connection_is_held_and_closed_at_the_end_and_the_broker_misses_no_client() {
+    let broker = alone();
+    let start = broker.log().len();
+    let mut stead = watching(&broker.url());
+    wait_for_status(&stead, "up", LIMIT);
+    passes(&stead, 3);
+    assert_eq!(logged_since(&broker, start), (1, 0), "one connection for all rounds");
+    stead.signal(libc::SIGTERM);
+    stead.wait_exit(LIMIT);
+    let closed = until(LIMIT, || broker.log()[start..].contains("closing AMQP connection"));
+    assert!(closed && logged_since(&broker, start) == (1, 0), "{}", &broker.log()[start..]);
+
+    // A connection a round; one whose queue is missing; one by the command line.
+    let start = broker.log().len();
+    let stead = watching(&format!("{}?stead_reuse=false", broker.url()));
+    wait_for_status(&stead, "up", LIMIT);
+    passes(&stead, 3);
+    drop(stead);
+    says(&format!("{}?stead_queue=missing", broker.url()));
+    let (accepted, missed) = logged_since(&broker, start);
+    assert!(accepted > 3, "{accepted} connections for more than three rounds");
+    assert_eq!(missed, 0, "{}", &broker.log()[start..]);
+}
+
+#[test]
+fn a_memory_alarm_is_a_concern_and_its_end_too() {
+    let broker = alone();
+    let asked = |management: &str| says(&format!("{}?stead_management={management}", broker.url()));
+    let management = broker.management();
+    let said = asked(&management);
+    assert!(said.contains(" up in "), "{said}");
+    broker.ctl(&["set_vm_memory_high_watermark", "0"]);
+    let mut said = String::new();
+    let alarmed = until(LIMIT, || {
+        said = asked(&management);
+        said.contains("degraded: blocked") && said.contains("alarms: memory")
+    });
+    assert!(alarmed, "{said}");
+    broker.ctl(&["set_vm_memory_high_watermark", "0.4"]);
+    assert!(until(LIMIT, || asked(&management).contains(" up in ")), "{}", asked(&management));
+
+    // What cannot be asked is a concern too, and not the broker's end.
+    let wrong = management.replace("http://", "http://app:wrong@");
+    assert!(asked(&wrong).contains("degraded: auth_failed"), "{}", asked(&wrong));
+    let closed = asked("http://127.0.0.1:1");
+    assert!(closed.contains("degraded: connect_refused"), "{closed}");
+}
+
+#[test]
+fn a_frozen_broker_is_noticed_and_up_again_when_it_goes_on() {
+    let broker = alone();
+    let stead = watching(&broker.url());
+    wait_for_status(&stead, "up", LIMIT);
+    broker.freeze(true);
+    wait_for_status(&stead, "down", LIMIT);
+    let failed = check(&stead);
+    broker.freeze(false);
+    assert_eq!(failed["class"], "timeout", "{failed}");
+    wait_for_status(&stead, "up", UP_AGAIN_WITHIN);
+    assert_eq!(stead.status("/readyz"), 200);
+}
+
+#[test]
+fn a_broker_that_was_restarted_is_up_again_without_a_restart_of_stead() {
+    let mut broker = alone();
+    let url = broker.url();
+    let stead = watching(&format!("{url}?stead_queue=idle"));
+    wait_for_status(&stead, "up", LIMIT);
+    broker.down();
+    wait_for_status(&stead, "down", LIMIT);
+    let failed = check(&stead);
+    broker.up();
+    assert_eq!(failed["class"], "connect_refused", "{failed}");
+    wait_for_status(&stead, "up", UP_AGAIN_WITHIN);
+}
+
+/// Says this to whoever connects and hangs up; a thread that ends with the test program.
+fn says_only(bytes: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // What is closed unread is reset.
+            let mut header = [0; 8];
+            let _ = stream.read_exact(&mut header).and_then(|()| stream.write_all(bytes));
+        }
+    });
+    port
+}
+
+#[test]
+fn what_speaks_no_amqp_is_told_apart() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().port();
+    for (port, failure) in [
+        (says_only(b""), "connect_reset at authenticate"),
+        (says_only(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "protocol at authenticate"),
+        // How a broker of another version answers: AMQP 0-9-1, 4.2.2.
+        (says_only(b"AMQP\0\0\x08\0"), "protocol at authenticate"),
+        (silent, "timeout at authenticate"),
+    ] {
+        let said = says(&format!("amqp://127.0.0.1:{port}?stead_timeout=500ms"));
+        assert!(said.contains(&format!("down: {failure}")), "not {failure}: {said}");
+    }
+}
+
+#[test]
+fn what_is_tried_in_vain_leaves_no_thread_no_descriptor_and_no_line_of_lapins() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().port();
+    let garbage = says_only(b"+PONG\r\n");
+    let broker = shared();
+    let mut stead = idle().listening();
+    for (kind, url) in [
+        ("LOGIN", broker.url_as("app:wrong")),
+        ("VHOST", format!("{}/nowhere", broker.url())),
+        ("QUEUE", format!("{}?stead_queue=missing", broker.url())),
+    ] {
+        stead = stead.env(format!("STEAD_CHECK_{kind}"), url);
+    }
+    // Each is tried once a second.
+    for number in 0..20 {
+        let silent = format!("amqp://127.0.0.1:{silent}?stead_timeout=50ms");
+        stead = stead.env(format!("STEAD_CHECK_SILENT_{number}"), silent);
+        let garbage = format!("amqp://127.0.0.1:{garbage}");
+        stead = stead.env(format!("STEAD_CHECK_GARBAGE_{number}"), garbage);
+    }
+    let stead = stead.start();
+    stead.wait_for_event("child started", LIMIT);
+    let rounds = || -> u64 {
+        let body = stead.get("/readyz").json();
+        let checks = body["checks"].as_object().into_iter().flatten();
+        checks.filter_map(|(_, check)| check["failures"].as_u64()).sum()
+    };
+    let own = || (threads_of(stead.pid()).len(), descriptors(stead.pid()));
+    assert!(until(2 * LIMIT, || rounds() >= 240), "{} rounds", rounds());
+    // 43 attempts could be under way at one moment; each of the 240 has had a thread and a descriptor.
+    let (threads, files) = own();
+    assert!(threads < 60, "{threads} threads");
+    assert!(files < 70, "{files} descriptors");
+    for line in stead.stderr() {
+        let event: Value = serde_json::from_str(&line).unwrap_or_default();
+        let known = ["starting", "child started", "phase changed", "check changed"];
+        assert!(known.iter().any(|known| event["message"] == *known), "{line}");
+    }
+}
