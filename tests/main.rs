@@ -33,6 +33,7 @@ mod install;
 mod isolation;
 mod log_events;
 mod metrics;
+mod meilisearch;
 mod mistakes;
 mod names;
 mod network;

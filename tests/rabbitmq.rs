@@ -153,8 +153,12 @@ fn a_memory_alarm_is_a_concern_and_its_end_too() {
     let broker = alone();
     let asked = |management: &str| says(&format!("{}?stead_management={management}", broker.url()));
     let management = broker.management();
-    let said = asked(&management);
-    assert!(said.contains(" up in "), "{said}");
+    let over_tls =
+        format!("{}&stead_ca={}", broker.management_over_tls(), broker.authority().display());
+    for management in [&management, &over_tls] {
+        let said = asked(management);
+        assert!(said.contains(" up in "), "{said}");
+    }
     broker.ctl(&["set_vm_memory_high_watermark", "0"]);
     let mut said = String::new();
     let alarmed = until(LIMIT, || {

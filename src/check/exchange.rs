@@ -1,10 +1,9 @@
-//! One HTTP/1.1 exchange over a stream that is open already: for every kind that speaks HTTP. The deadline is the
-//! caller's.
+//! HTTP/1.1 over a stream that is open already: for every kind that speaks it. The deadline is the caller's.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, HeaderMap, USER_AGENT};
@@ -31,7 +30,7 @@ pub(super) struct Answer {
     pub(super) whole: bool,
 }
 
-/// A question without a body, to which the caller may add headers. `authority` is the host, with its port unless that
+/// A question, to which the caller may add headers. `authority` is the host, with its port unless that
 /// is the scheme's own; `path` is as in the URL, with the query.
 pub(super) fn question(method: Method, authority: &str, path: &str) -> Builder {
     Request::builder()
@@ -39,7 +38,6 @@ pub(super) fn question(method: Method, authority: &str, path: &str) -> Builder {
         .uri(path)
         .header(HOST, authority)
         .header(USER_AGENT, concat!("stead/", env!("CARGO_PKG_VERSION")))
-        .header(CONNECTION, "close")
 }
 
 /// The host as the `Host` header wants it: an IPv6 address in brackets, the port unless it is the scheme's own.
@@ -53,23 +51,48 @@ pub(super) fn basic(user: &str, password: &str) -> Secret {
     Secret::new(STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// Asks, and reads the answer. No redirect is followed. The connection ends with the exchange, also with one that is
-/// cut off.
+/// A connection for one question after the other. It ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Line {
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// A JoinSet ends what it holds when it is dropped.
+    _connection: JoinSet<hyper::Result<()>>,
+}
+
+impl Line {
+    pub(super) async fn open(stream: Stream) -> Result<Self, ProbeError> {
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(connection);
+        Ok(Self { sender, _connection: tasks })
+    }
+
+    /// Whether it takes another question.
+    pub(super) async fn is_open(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    /// Asks, and reads the answer. No redirect is followed.
+    pub(super) async fn ask(
+        &mut self,
+        question: Builder,
+        body: &'static str,
+    ) -> Result<Answer, ProbeError> {
+        let question = question.body(Full::from(body));
+        let question = question.map_err(|error| ProbeError::new(Class::HttpMalformed, error))?;
+        read(self.sender.send_request(question).await.map_err(|error| failed(&error))?).await
+    }
+}
+
+/// One question without a body, on a connection of its own.
 pub(super) async fn ask(
     stream: Stream,
     question: Builder,
     progress: &Progress,
 ) -> Result<Answer, ProbeError> {
     progress.enter(Stage::Query);
-    let question = question.body(Empty::<Bytes>::new());
-    let question = question.map_err(|error| ProbeError::new(Class::HttpMalformed, error))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    // A JoinSet ends what it holds when it is dropped.
-    let mut tasks = JoinSet::new();
-    tasks.spawn(connection);
-    let response = sender.send_request(question).await.map_err(|error| failed(&error))?;
-    read(response).await
+    Line::open(stream).await?.ask(question.header(CONNECTION, "close"), "").await
 }
 
 async fn read(response: Response<Incoming>) -> Result<Answer, ProbeError> {

@@ -6,4 +6,5 @@ pub mod postgres;
 pub mod redis;
 //! Real servers from Debian packages, started privately for the tests.
 
+pub mod meilisearch;
 pub mod rabbitmq;

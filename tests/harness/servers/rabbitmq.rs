@@ -40,6 +40,7 @@ struct Ports {
     amqp: u16,
     amqps: u16,
     management: u16,
+    management_tls: u16,
     distribution: u16,
     epmd: u16,
 }
@@ -83,6 +84,7 @@ impl RabbitMq {
             amqp: free_port(),
             amqps: free_port(),
             management: free_port(),
+            management_tls: free_port(),
             distribution: free_port(),
             epmd: free_port(),
         };
@@ -94,23 +96,28 @@ impl RabbitMq {
     }
 
     fn configure(&self, pair: &Pair) {
-        let Ports { amqp, amqps, management, .. } = self.ports;
+        let Ports { amqp, amqps, management, management_tls, .. } = self.ports;
         let folder = self.scratch.path();
         let (certificate, key) = (pair.certificate.display(), pair.key.display());
         let config = format!(
             "listeners.tcp.default = 127.0.0.1:{amqp}\n\
              listeners.ssl.default = 127.0.0.1:{amqps}\n\
-             ssl_options.cacertfile = {}\n\
+             ssl_options.cacertfile = {0}\n\
              ssl_options.certfile = {certificate}\n\
              ssl_options.keyfile = {key}\n\
              ssl_options.verify = verify_none\n\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
+             management.ssl.ip = 127.0.0.1\n\
+             management.ssl.port = {management_tls}\n\
+             management.ssl.cacertfile = {0}\n\
+             management.ssl.certfile = {certificate}\n\
+             management.ssl.keyfile = {key}\n\
              loopback_users = none\n\
              disk_free_limit.absolute = 1MB\n\
              log.console = true\n\
              log.console.level = info\n\
-             load_definitions = {}\n",
+             load_definitions = {1}\n",
             self.authority.display(),
             folder.join("definitions.json").display(),
         );
@@ -205,6 +212,11 @@ impl RabbitMq {
     /// The URL of its management API without a user.
     pub fn management(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.management)
+    }
+
+    /// The same over TLS.
+    pub fn management_over_tls(&self) -> String {
+        format!("https://localhost:{}", self.ports.management_tls)
     }
 
     /// The certificate of the authority that its own is from.
