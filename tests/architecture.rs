@@ -31,7 +31,7 @@ const CONFINED: [(&str, &[&str]); 10] = [
     ("tokio_postgres", &["check/postgres"]),
     ("redis", &["check/redis"]),
     ("lapin", &["check/amqp"]),
-    ("rustls", &["check/tls.rs", "check/postgres"]),
+    ("rustls", &["check/tls/", "check/postgres"]),
     ("prometheus_client", &["http/metrics.rs"]),
     ("signal_hook", &["signal.rs", "sys/signals.rs"]),
 ];

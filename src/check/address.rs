@@ -1,29 +1,23 @@
-//! A host name and its addresses. A look-up blocks and cannot be cancelled, so that there is never more than one of a
-//! target's in flight: an attempt that ran out of time leaves it behind for the next one.
+//! A host name and its addresses.
 
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
-
+use super::flight::Flight;
 use super::{Class, ProbeError, Progress, Stage};
 use crate::sys::names::{LookupError, lookup};
-
-/// A look-up on a thread of its own.
-type Flight = JoinHandle<Result<Vec<IpAddr>, LookupError>>;
 
 /// A host and a port.
 #[derive(Debug)]
 pub(super) struct Address {
     host: String,
     port: u16,
-    flight: Mutex<Option<Flight>>,
+    lookup: Flight<Result<Vec<IpAddr>, LookupError>>,
 }
 
 impl Address {
     pub(super) fn new(host: &str, port: u16) -> Self {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Self { host, port, flight: Mutex::new(None) }
+        Self { host, port, lookup: Flight::default() }
     }
 
     /// The host as it was given, without brackets.
@@ -37,26 +31,15 @@ impl Address {
             return Ok(vec![SocketAddr::new(address, self.port)]);
         }
         progress.enter(Stage::Dns);
-        let mut slot = self.flight.lock().await;
-        let flight = slot.get_or_insert_with(|| {
-            let host = self.host.clone();
-            tokio::task::spawn_blocking(move || lookup(&host))
-        });
-        let answer = flight.await;
-        *slot = None;
-        let found = match answer {
-            Ok(found) => found,
-            Err(error) => Err(LookupError::Failed(error.to_string())),
-        };
-        found
-            .map(|list| list.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect())
-            .map_err(|error| {
-                let class = if error == LookupError::NotFound {
-                    Class::DnsNotFound
-                } else {
-                    Class::DnsFailed
-                };
-                ProbeError::new(class, error)
-            })
+        let host = self.host.clone();
+        let found = self.lookup.answer(move || lookup(&host)).await?;
+        let found = found.map_err(|error| {
+            let class = match error {
+                LookupError::NotFound => Class::DnsNotFound,
+                _ => Class::DnsFailed,
+            };
+            ProbeError::new(class, error)
+        })?;
+        Ok(found.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect())
     }
 }

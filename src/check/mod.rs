@@ -8,6 +8,7 @@ mod amqp;
 mod exchange;
 mod exec;
 mod file;
+mod flight;
 mod held;
 mod http;
 mod meilisearch;

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::address::Address;
@@ -46,8 +49,7 @@ impl Place {
             }
             Self::Path(path) => {
                 progress.connecting()?;
-                let stream = UnixStream::connect(path).await;
-                let stream = stream.map_err(|error| match error.kind() {
+                let stream = connect_path(path).await.map_err(|error| match error.kind() {
                     io::ErrorKind::NotFound => ProbeError::new(Class::NotFound, error),
                     _ => ProbeError::new(Class::of(&error), error),
                 })?;
@@ -65,22 +67,56 @@ impl Place {
     }
 }
 
-/// Connects to the first address that accepts. The reason of the first counts if none does: the others are there for
-/// the case that the service is on that family alone.
+/// Connects to a socket in the file system. Where its queue is full, connect(2) says EAGAIN at once instead of waiting
+/// as it does for TCP: it is tried again for as long as the attempt lasts.
+async fn connect_path(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(FULL_QUEUE).await,
+            result => return result,
+        }
+    }
+}
+
+/// How long a full queue is given.
+const FULL_QUEUE: Duration = Duration::from_millis(20);
+/// How long an address is alone in being tried (RFC 8305, 5), so that one that does not answer keeps nobody from the
+/// others.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Connects to the address that accepts first, tried in their order. The reason of the first counts if none does: the
+/// others are there for the case that the service is on that family alone.
 pub(super) async fn connect(
     addresses: &[SocketAddr],
     progress: &Progress,
 ) -> Result<TcpStream, ProbeError> {
     progress.connecting()?;
-    let mut first = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => first = first.or(Some(error)),
+    let mut untried = addresses.iter().copied().enumerate();
+    let mut under_way = JoinSet::new();
+    let mut first: Option<(usize, io::Error)> = None;
+    loop {
+        let patience = match untried.next() {
+            Some((place, address)) => {
+                under_way.spawn(async move { (place, TcpStream::connect(address).await) });
+                HEAD_START
+            }
+            None => Duration::MAX,
+        };
+        match timeout(patience, under_way.join_next()).await {
+            // It is time for the next one.
+            Err(_) => {}
+            Ok(Some(Ok((_, Ok(stream))))) => return Ok(stream),
+            Ok(Some(Ok((place, Err(error))))) => {
+                let is_earlier = first.as_ref().is_none_or(|(other, _)| place < *other);
+                first = if is_earlier { Some((place, error)) } else { first };
+            }
+            // Connecting does not panic.
+            Ok(Some(Err(_))) => {}
+            Ok(None) => break,
         }
     }
     Err(match first {
-        Some(error) => ProbeError::new(Class::of(&error), error),
+        Some((_, error)) => ProbeError::new(Class::of(&error), error),
         None => ProbeError::new(Class::DnsNotFound, "the name has no address"),
     })
 }

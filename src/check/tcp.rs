@@ -11,7 +11,8 @@ use crate::value::Wrong;
 
 /// A port or a socket.
 ///
-/// Up proves: something accepts connections there; for the app's own port, on 127.0.0.1 or else on ::1. Nothing is sent.
+/// Up proves: something accepts connections there; for the app's own port, on 127.0.0.1 or else on ::1. Nothing is sent
+/// or read, and the connection is closed at once.
 #[derive(Debug)]
 pub struct TcpTarget(Where);
 
@@ -33,7 +34,7 @@ impl TcpTarget {
     /// `tcp://host:port` or `unix:///path`.
     pub fn parse(url: &Url, _options: &mut Options) -> Result<Self, Wrong> {
         if url.kind() == "unix" {
-            return Ok(Self(Where::Place(Place::Path(url.path.clone().into()))));
+            return Ok(Self(Where::Place(Place::Path(url.only_path()?))));
         }
         let host = url.only_host()?;
         let port = host.port.ok_or("no port")?;

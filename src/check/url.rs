@@ -3,8 +3,11 @@
 //! By RFC 3986 a password has its `@ : / ? # %` percent-encoded. Many are not: where the text as it stands names no host,
 //! the `@` behind which a host does stand ends the password.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
@@ -107,6 +110,18 @@ impl Url {
     /// The value of a query key; of the last one, if there are more.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.query.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The path in the file system that a URL without a host names.
+    pub fn only_path(&self) -> Result<PathBuf, Wrong> {
+        if !self.hosts.is_empty() || !self.path.starts_with('/') {
+            return Err(format!("no path of this machine (write {}:///path)", self.scheme));
+        }
+        let bytes: Vec<u8> = percent_decode_str(&self.path).collect();
+        if bytes.contains(&0) {
+            return Err("a path with a NUL in it".to_owned());
+        }
+        Ok(OsString::from_vec(bytes).into())
     }
 
     /// The one host, which most kinds need.

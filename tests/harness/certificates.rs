@@ -126,6 +126,21 @@ impl Pair {
     }
 }
 
+/// A certificate for localhost that nobody but itself has issued, as `openssl req -x509` makes it: marked as an
+/// authority's.
+pub fn self_signed(scratch: &Scratch, name: &str) -> Pair {
+    let file = |ending: &str| scratch.path().join(format!("{name}.{ending}"));
+    let (key, certificate, both) = (file("key"), file("pem"), file("both"));
+    openssl(|command| {
+        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        command.args(["-nodes", "-days", "10", "-subj", "/CN=localhost"]);
+        command.args(["-addext", "subjectAltName=DNS:localhost"]);
+        command.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
+    });
+    fs::write(&both, [read(&certificate), read(&key)].concat()).expect("both in one file");
+    Pair { certificate, key, both }
+}
+
 /// Puts a copy of one file in the place of another at once.
 pub fn replace(from: &Path, to: &Path) {
     let new = to.with_extension("new");

@@ -8,3 +8,6 @@ pub mod redis;
 
 pub mod meilisearch;
 pub mod rabbitmq;
+//! Private instances of real servers, on free ports of 127.0.0.1, which end with the test that started them.
+
+pub mod web;
