@@ -288,8 +288,6 @@ fn app_live_without_a_check_of_the_app_is_a_mistake() {
 #[test]
 fn what_comes_with_a_later_version_is_refused_now() {
     Attempt::new(&["--logs", "json"]).fails_at("--logs");
-    let https = ["--app-url", "https://127.0.0.1/health"];
-    Attempt::new(&https).fails_at("--app-url");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::check::monitor::Schedule;
 use crate::check::recipe::Recipe;
 use crate::check::registry::{Check, Groups, Need};
 use crate::check::{HttpTarget, Target, TcpTarget};
-use crate::config::{App, Config, Flag, Listen};
+use crate::config::{App, Config, Flag, Listen, Mistake};
 use crate::exit::Exit;
 use crate::http;
 use crate::logs;
@@ -54,7 +54,7 @@ pub(super) fn run(
     log_start(&config, own, listener.as_ref());
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
-    let checks = checks(&config.app).into_iter().chain(config.checks).collect();
+    let checks = checks(&config.app)?.into_iter().chain(config.checks).collect();
     let (labels, details) = (config.labels, config.details);
     let plan = Plan { checks, phase: watched, labels, details };
     let serving = listener.map(|listener| serve(listener, plan)).transpose()?;
@@ -74,7 +74,7 @@ pub(super) fn run(
 }
 
 /// The app's own checks.
-fn checks(app: &App) -> Vec<Check> {
+fn checks(app: &App) -> Result<Vec<Check>, Mistake> {
     let check = |name: &str, target| Check {
         name: name.to_owned(),
         recipe: Recipe::fixed(target),
@@ -84,8 +84,10 @@ fn checks(app: &App) -> Vec<Check> {
         groups: Groups { ready: true, live: app.live, startup: true },
     };
     let port = app.port.map(|port| check("app", Target::Tcp(TcpTarget::on_loopback(port))));
-    let url = app.url.as_ref().map(|url| check("app-url", Target::Http(HttpTarget::new(url))));
-    port.into_iter().chain(url).collect()
+    let url = app.url.as_ref().map(HttpTarget::new).transpose();
+    let url = url.map_err(|wrong| Mistake::at("app_url", wrong))?;
+    let url = url.map(|target| check("app-url", Target::Http(target)));
+    Ok(port.into_iter().chain(url).collect())
 }
 
 fn log_start(config: &Config, own: Pid, listener: Option<&TcpListener>) {

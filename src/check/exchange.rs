@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, HeaderMap, USER_AGENT};
 use hyper::http::request::Builder;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::secret::Secret;
 use super::stream::Stream;
-use super::{Class, ProbeError, Progress, Stage};
+use super::{Class, ProbeError, Progress, Stage, tls};
 
 /// As much of a body is read as this; the rest is left.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
@@ -60,9 +60,10 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) async fn open(stream: Stream) -> Result<Self, ProbeError> {
+    pub(super) async fn open(stream: Stream, progress: &Progress) -> Result<Self, ProbeError> {
+        progress.enter(Stage::Query);
         let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error, progress))?;
         let mut tasks = JoinSet::new();
         tasks.spawn(connection);
         Ok(Self { sender, _connection: tasks })
@@ -78,10 +79,21 @@ impl Line {
         &mut self,
         question: Builder,
         body: &'static str,
+        progress: &Progress,
     ) -> Result<Answer, ProbeError> {
+        let response = self.send(question, body, progress).await?;
+        read(response).await.map_err(|error| failed(&error, progress))
+    }
+
+    async fn send(
+        &mut self,
+        question: Builder,
+        body: &'static str,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, ProbeError> {
         let question = question.body(Full::from(body));
         let question = question.map_err(|error| ProbeError::new(Class::HttpMalformed, error))?;
-        read(self.sender.send_request(question).await.map_err(|error| failed(&error))?).await
+        self.sender.send_request(question).await.map_err(|error| failed(&error, progress))
     }
 }
 
@@ -91,16 +103,29 @@ pub(super) async fn ask(
     question: Builder,
     progress: &Progress,
 ) -> Result<Answer, ProbeError> {
-    progress.enter(Stage::Query);
-    Line::open(stream).await?.ask(question.header(CONNECTION, "close"), "").await
+    let mut line = Line::open(stream, progress).await?;
+    line.ask(question.header(CONNECTION, "close"), "", progress).await
 }
 
-async fn read(response: Response<Incoming>) -> Result<Answer, ProbeError> {
+/// The same, and takes the answer without its body.
+pub(super) async fn ask_head(
+    stream: Stream,
+    question: Builder,
+    progress: &Progress,
+) -> Result<Answer, ProbeError> {
+    let mut line = Line::open(stream, progress).await?;
+    let response = line.send(question.header(CONNECTION, "close"), "", progress).await?;
+    let (head, rest) = response.into_parts();
+    let whole = rest.is_end_stream();
+    Ok(Answer { status: head.status, headers: head.headers, body: Vec::new(), whole })
+}
+
+async fn read(response: Response<Incoming>) -> hyper::Result<Answer> {
     let (head, mut rest) = response.into_parts();
     let mut answer =
         Answer { status: head.status, headers: head.headers, body: Vec::new(), whole: true };
     while let Some(frame) = rest.frame().await {
-        let frame = frame.map_err(|error| failed(&error))?;
+        let frame = frame?;
         let Some(data) = frame.data_ref() else { continue };
         let room = BODY_LIMIT - answer.body.len();
         answer.body.extend(data.iter().take(room));
@@ -113,16 +138,22 @@ async fn read(response: Response<Incoming>) -> Result<Answer, ProbeError> {
 }
 
 /// What became of an exchange that did not end with an answer.
-fn failed(error: &hyper::Error) -> ProbeError {
+fn failed(error: &hyper::Error, progress: &Progress) -> ProbeError {
     let cause =
         std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    let class = match cause {
-        Some(cause) => Class::of(cause),
-        None if error.is_parse() => Class::HttpMalformed,
+    match cause {
+        Some(cause) => {
+            let class = tls::class_of(cause);
+            // With TLS 1.3 a server refuses stead's certificate only by what is read first.
+            if class == Class::TlsClientCertificate {
+                progress.enter(Stage::Tls);
+            }
+            ProbeError::new(class, cause)
+        }
+        None if error.is_parse() => ProbeError::new(Class::HttpMalformed, error),
         // The connection was closed instead of an answer, or in the middle of one.
-        None => Class::ConnectReset,
-    };
-    ProbeError::new(class, error)
+        None => ProbeError::new(Class::ConnectReset, error),
+    }
 }
 
 #[cfg(test)]

@@ -97,8 +97,7 @@ impl MeilisearchTarget {
         if let Some(tls) = &self.tls {
             stream = tls.handshake(stream, self.address.host(), progress).await?;
         }
-        progress.enter(Stage::Query);
-        Line::open(stream).await
+        Line::open(stream, progress).await
     }
 }
 
@@ -190,7 +189,7 @@ impl Talk<'_> {
         if !body.is_empty() {
             question = question.header(CONTENT_TYPE, "application/json");
         }
-        self.line.ask(question, body).await
+        self.line.ask(question, body, self.progress).await
     }
 
     /// The answer came, and says no.

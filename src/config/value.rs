@@ -7,6 +7,7 @@ use hyper::Uri;
 use tracing::level_filters::LevelFilter;
 
 use super::{Details, Listen, LogFormat};
+use crate::check::HttpTarget;
 use crate::signal::Signal;
 pub use crate::value::{Wrong, duration, port, switch};
 
@@ -41,19 +42,13 @@ pub fn port_or_off(text: &str) -> Result<Option<u16>, Wrong> {
     port(text).map(Some).map_err(|wrong| format!("{wrong}, nor off"))
 }
 
-/// `http://host[:port][/path]`.
+/// `http://host[:port][/path]`, or `https`.
 pub fn app_url(text: &str) -> Result<Uri, Wrong> {
     let url: Uri =
         text.trim().parse().map_err(|_| "not a URL (write http://127.0.0.1:8080/health)")?;
     let authority = url.authority().ok_or("not a URL with a scheme and a host")?;
-    match url.scheme_str() {
-        Some("http") => {}
-        Some("https") => {
-            return Err(
-                "https is not supported yet (the app is asked over loopback: http)".to_owned()
-            );
-        }
-        _ => return Err("not an http URL".to_owned()),
+    if !matches!(url.scheme_str(), Some("http" | "https")) {
+        return Err("not an http or https URL".to_owned());
     }
     if authority.as_str().contains('@') {
         return Err("credentials in the URL are not supported".to_owned());
@@ -63,6 +58,7 @@ pub fn app_url(text: &str) -> Result<Uri, Wrong> {
     if authority.host().is_empty() || (!bare && authority.port_u16().is_none_or(|port| port == 0)) {
         return Err("not a URL with a host and a port from 1 to 65535".to_owned());
     }
+    HttpTarget::new(&url)?;
     Ok(url)
 }
 
@@ -143,7 +139,7 @@ pub fn show_duration(duration: Duration) -> String {
 pub fn show_url(url: &Uri) -> String {
     let query = if url.query().is_some() { "?..." } else { "" };
     let authority = url.authority().map_or("", |authority| authority.as_str());
-    format!("http://{authority}{}{query}", url.path())
+    format!("{}://{authority}{}{query}", url.scheme_str().unwrap_or("http"), url.path())
 }
 
 #[cfg(test)]
@@ -202,16 +198,20 @@ mod tests {
 
     #[test]
     fn app_urls_are_http_with_a_host_and_no_credentials() {
-        for text in
-            ["http://127.0.0.1:8080/health", "http://[::1]:80/", "http://app", "http://app/x?y=z"]
-        {
+        for text in [
+            "http://127.0.0.1:8080/health",
+            "http://[::1]:80/",
+            "http://app",
+            "http://app/x?y=z",
+            "https://app/?stead_verify=off",
+        ] {
             assert!(app_url(text).is_ok(), "{text}");
         }
         for text in [
             "",
             "app:8080",
             "/health",
-            "https://app/",
+            "https://app/?stead_nothing=1",
             "ftp://app/",
             "http://u:p@app/",
             "http://:80/",
@@ -226,6 +226,7 @@ mod tests {
     #[test]
     fn a_shown_url_has_no_query() {
         assert_eq!(show_url(&app_url("http://app:1/x?token=y").unwrap()), "http://app:1/x?...");
+        assert_eq!(show_url(&app_url("https://app/").unwrap()), "https://app/");
     }
 
     #[test]
