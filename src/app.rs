@@ -2,17 +2,21 @@
 
 mod argument;
 mod check_urls;
+mod live;
 mod run;
 mod serve;
 mod stand_in;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::cli::{self, Request};
 use crate::client;
 use crate::compat;
+use crate::config::value::show_duration;
 use crate::config::{Config, Environment, Flag, Mistake, Row};
 use crate::exit::Exit;
 use crate::install::{CannotInstall, install};
@@ -31,6 +35,8 @@ enum Failure {
     Child(#[from] CannotRun),
     #[error(transparent)]
     Install(#[from] CannotInstall),
+    #[error("not up after {}: {what}", show_duration(*limit))]
+    NotUp { limit: Duration, what: String },
     #[error("cannot {what}: {error}")]
     System { what: &'static str, error: io::Error },
 }
@@ -48,7 +54,9 @@ impl Failure {
         match self {
             Self::Mistake(_) => Exit::USAGE,
             Self::Child(error) => error.exit,
-            Self::Install(_) | Self::Listen { .. } | Self::System { .. } => Exit::FAILURE,
+            Self::Install(_) | Self::Listen { .. } | Self::NotUp { .. } | Self::System { .. } => {
+                Exit::FAILURE
+            }
         }
     }
 
@@ -88,6 +96,8 @@ fn obey(request: Request, inherited: &Inherited) -> Result<Exit, Failure> {
         Request::Run(flags, command) => run::run(&flags, &command, inherited),
         Request::Check { group, quiet } => Ok(check(group, quiet)),
         Request::CheckUrls { urls, quiet } => check_urls::run(urls, quiet),
+        Request::CheckAll { quiet } => check_urls::run_all(quiet),
+        Request::Wait { urls, patience, command } => wait::run(urls, patience, &command, inherited),
         Request::Config { flags, json } => show_config(&flags, json),
         Request::Install(path) => Ok(print(&format!("installed {}\n", install(&path)?.display()))),
         Request::Print(text) => Ok(print(&text)),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 
 use crate::config::setting::{SETTINGS, Setting, suggestion};
+use crate::config::value::{self, Patience};
 use crate::config::{Flag, Mistake, text};
 
 /// What a command line asks for.
@@ -26,6 +27,20 @@ pub enum Request {
         urls: Vec<OsString>,
         /// Say nothing.
         quiet: bool,
+    },
+    /// `stead check --all`.
+    CheckAll {
+        /// Say nothing.
+        quiet: bool,
+    },
+    /// `stead wait`.
+    Wait {
+        /// What is waited for; the configuration's dependencies where there is none.
+        urls: Vec<OsString>,
+        /// How long.
+        patience: Patience,
+        /// What this process is then, if anything.
+        command: Vec<OsString>,
     },
     /// `stead config`.
     Config {
@@ -75,7 +90,7 @@ impl Group {
 const NO_COMMAND: &str = "no command to run. In a Dockerfile, setting ENTRYPOINT empties the base image's CMD and drops its \
     own entrypoint: repeat both, as in ENTRYPOINT [\"/stead\",\"run\",\"--\",\"/docker-entrypoint.sh\"] and CMD [\"nginx\",\"-g\",\"daemon off;\"]";
 
-const COMMANDS: [&str; 5] = ["run", "check", "config", "install", "help"];
+const COMMANDS: [&str; 6] = ["run", "check", "wait", "config", "install", "help"];
 
 /// Reads the arguments after the program's name.
 pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
@@ -85,6 +100,7 @@ pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
     match command.to_str() {
         Some("run") => parse_run(rest),
         Some("check") => parse_check(rest),
+        Some("wait") => parse_wait(rest),
         Some("config") => parse_config(rest),
         Some("install") => parse_install(rest),
         Some("help" | "--help" | "-h") => Ok(Request::Print(usage())),
@@ -137,34 +153,68 @@ fn parse_config(rest: &[OsString]) -> Result<Request, Mistake> {
 }
 
 fn parse_check(rest: &[OsString]) -> Result<Request, Mistake> {
-    let (mut group, mut quiet, mut urls) = (None, false, Vec::new());
+    let (mut group, mut quiet, mut all, mut urls) = (None, false, false, Vec::new());
     for arg in rest {
         let named = match arg.to_str() {
-            Some("-q" | "--quiet") => {
-                quiet = true;
-                continue;
-            }
             Some("-h" | "--help") => return Ok(Request::Print(usage())),
-            Some("live") => Group::Live,
-            Some("ready") => Group::Ready,
-            Some("startup") => Group::Startup,
-            _ if is_like_a_url(arg) => {
-                urls.push(arg.clone());
-                continue;
-            }
-            _ => return Err(Mistake::at("check", "not live, ready or startup, nor a URL, nor -q")),
+            Some("live") => Some(Group::Live),
+            Some("ready") => Some(Group::Ready),
+            Some("startup") => Some(Group::Startup),
+            _ => None,
         };
-        if group.replace(named).is_some() {
-            return Err(Mistake::at("check", "more than one of live, ready and startup"));
+        match arg.to_str() {
+            _ if named.is_some() && group.is_some() => {
+                return Err(Mistake::at("check", "more than one of live, ready and startup"));
+            }
+            _ if named.is_some() => group = named,
+            Some("-q" | "--quiet") => quiet = true,
+            Some("--all") => all = true,
+            _ if is_like_a_url(arg) => urls.push(arg.clone()),
+            _ => {
+                let wrong = "not live, ready or startup, nor a URL, --all or -q";
+                return Err(Mistake::at("check", wrong));
+            }
         }
     }
-    match (group, urls.is_empty()) {
-        (group, true) => Ok(Request::Check { group: group.unwrap_or(Group::Live), quiet }),
-        (None, false) => Ok(Request::CheckUrls { urls, quiet }),
-        (Some(_), false) => {
-            Err(Mistake::at("check", "a URL is checked directly, not by the running stead"))
+    match (group, all, urls.is_empty()) {
+        (group, false, true) => Ok(Request::Check { group: group.unwrap_or(Group::Live), quiet }),
+        (None, true, true) => Ok(Request::CheckAll { quiet }),
+        (None, false, false) => Ok(Request::CheckUrls { urls, quiet }),
+        (None, true, false) => Err(Mistake::at("check", "either URLs or --all")),
+        (Some(_), ..) => {
+            let wrong = "live, ready and startup ask the running stead; a URL and --all do not";
+            Err(Mistake::at("check", wrong))
         }
     }
+}
+
+fn parse_wait(rest: &[OsString]) -> Result<Request, Mistake> {
+    let (mut urls, mut patience, mut command) = (Vec::new(), Patience::USUAL, Vec::new());
+    let mut args = rest.iter();
+    while let Some(arg) = args.next() {
+        let timeout = arg.to_str().and_then(|arg| arg.strip_prefix("--timeout="));
+        match arg.to_str() {
+            Some("-h" | "--help") => return Ok(Request::Print(usage())),
+            Some("--timeout") => patience = timeout_of(args.next().and_then(|arg| arg.to_str()))?,
+            _ if timeout.is_some() => patience = timeout_of(timeout)?,
+            Some("--") => {
+                command = args.by_ref().cloned().collect();
+                if command.is_empty() {
+                    return Err(Mistake::at("wait", "no command behind --"));
+                }
+            }
+            _ if is_like_a_url(arg) => urls.push(arg.clone()),
+            _ => {
+                let wrong = "not a URL, nor --timeout (a command stands behind --)";
+                return Err(Mistake::at("wait", wrong));
+            }
+        }
+    }
+    Ok(Request::Wait { urls, patience, command })
+}
+
+fn timeout_of(text: Option<&str>) -> Result<Patience, Mistake> {
+    value::timeout(text.unwrap_or_default()).map_err(|wrong| Mistake::at("--timeout", wrong))
 }
 
 /// Whether it is meant as a URL; what is wrong with it is said by who reads it.
@@ -206,14 +256,21 @@ fn known_flag(name: &str) -> Result<&'static Setting, Mistake> {
 /// The flag's value; a switch may stand alone or as `--switch=on`.
 fn flag(parser: &mut Parser, setting: &'static Setting) -> Result<Flag, Mistake> {
     let name = setting.flag_name();
-    let value = if setting.is_switch() {
-        parser.optional_value().unwrap_or_else(|| "on".into())
+    let value = if setting.may_stand_alone {
+        let value = parser.optional_value().or_else(|| patience(parser, setting));
+        value.unwrap_or_else(|| "on".into())
     } else {
         parser
             .value()
             .map_err(|_| Mistake::at(name.clone(), format!("wants a value, {}", setting.form)))?
     };
     Ok((setting.key, text(&name, value)?))
+}
+
+/// The time in `--wait 60s`: where `--wait` stands alone, what follows is the command, whose name is hardly a time.
+fn patience(parser: &mut Parser, setting: &Setting) -> Option<OsString> {
+    let is_time = |arg: &OsStr| arg.to_str().is_some_and(|arg| value::wait(arg).is_ok());
+    parser.try_raw_args().filter(|_| setting.key == "wait")?.next_if(is_time)
 }
 
 fn unknown_letter(letter: char) -> Mistake {
@@ -236,7 +293,9 @@ fn usage() -> String {
         "stead ", env!("CARGO_PKG_VERSION"), ": PID 1 for any container\n\n",
         "  stead run [OPTIONS] -- CMD [ARG...]      start CMD, forward signals, drain, reap, serve /livez /readyz /startupz\n",
         "  stead check [live|ready|startup] [-q]    ask the running stead; exit 0 or 1 (HEALTHCHECK)\n",
-        "  stead check [-q] URL...                  check these once, directly; exit 0 or 1\n",
+        "  stead check [-q] URL...|--all            check these, or all that is configured, once and directly; exit 0 or 1\n",
+        "  stead wait [URL...] [--timeout 60s] [-- CMD [ARG...]]\n",
+        "                                           wait until these, or the required dependencies, are up; then become CMD\n",
         "  stead config [--json] [OPTIONS]          the configuration as understood, and where each value came from\n",
         "  stead install PATH                       copy stead to PATH, for instance into a shared volume\n\n",
         "Each option is also a variable (--drain-delay: STEAD_DRAIN_DELAY) and a key of the file (drain_delay).\n\n",
@@ -294,6 +353,12 @@ mod tests {
             (vec!["chekc"], "did you mean check?"),
             (vec!["check", "alive"], "not live, ready or startup"),
             (vec!["check", "live", "ready"], "more than one"),
+            (vec!["check", "ready", "tcp://db:1"], "ask the running stead"),
+            (vec!["check", "--all", "tcp://db:1"], "either URLs or --all"),
+            (vec!["wait", "db"], "a command stands behind --"),
+            (vec!["wait", "tcp://db:1", "--"], "no command behind --"),
+            (vec!["wait", "--timeout"], "--timeout: not a duration"),
+            (vec!["wait", "--timeout=soon"], "--timeout: not a duration"),
             (vec!["install"], "wants one path"),
             (vec!["install", "--mode"], "wants one path"),
             (vec![], "none was given"),
@@ -310,6 +375,31 @@ mod tests {
             parsed(&["check", "ready", "-q"]),
             Ok(Request::Check { group: Group::Ready, quiet: true })
         );
+    }
+
+    #[test]
+    fn a_wait_ends_its_options_at_the_dashes() {
+        let wait = |urls: &[&str], patience, command: &[&str]| {
+            let texts = |list: &[&str]| list.iter().map(OsString::from).collect();
+            Ok(Request::Wait { urls: texts(urls), patience, command: texts(command) })
+        };
+        let seconds = |n| Patience::For(std::time::Duration::from_secs(n));
+        assert_eq!(parsed(&["wait"]), wait(&[], seconds(60), &[]));
+        assert_eq!(
+            parsed(&["wait", "tcp://a:1", "--timeout", "5", "tcp://b:1", "--", "app", "--", "a:b"]),
+            wait(&["tcp://a:1", "tcp://b:1"], seconds(5), &["app", "--", "a:b"])
+        );
+        assert_eq!(parsed(&["wait", "--timeout=0"]), wait(&[], Patience::Endless, &[]));
+    }
+
+    #[test]
+    fn the_time_of_wait_may_follow_it_or_be_left_out() {
+        let with = |text: &str, command: &[&str]| run(&[("wait", text.to_owned())], command);
+        assert_eq!(parsed(&["run", "--wait", "--", "60s"]), with("on", &["60s"]));
+        assert_eq!(parsed(&["run", "--wait", "app", "60s"]), with("on", &["app", "60s"]));
+        assert_eq!(parsed(&["run", "--wait", "2m", "--", "app"]), with("2m", &["app"]));
+        assert_eq!(parsed(&["run", "--wait=5s", "app"]), with("5s", &["app"]));
+        assert_eq!(parsed(&["run", "--wait", "forever", "app"]), with("forever", &["app"]));
     }
 
     #[test]

@@ -1,20 +1,18 @@
-//! A URL on the command line, as something to be checked: its target, the time for an attempt, and the name by which it
-//! is spoken of.
+//! A URL on the command line as a check, and the name by which it is spoken of.
 
 use std::ffi::OsString;
-use std::time::Duration;
 
+use crate::check::monitor::Schedule;
 use crate::check::options::Options;
+use crate::check::recipe::Recipe;
+use crate::check::registry::{Check, Groups, Need};
 use crate::check::url::{Host, Url};
 use crate::check::{Target, secret};
 use crate::config::{Mistake, text};
 use crate::value::Wrong;
 
-/// For an attempt, unless the URL's `stead_timeout` says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Options that are about a check which goes on, and mean nothing to one attempt.
-const OF_A_SCHEDULE: [&str; 10] = [
+/// Options that are about a check which goes on, and mean nothing here.
+const OF_A_SCHEDULE: [&str; 9] = [
     "required",
     "interval",
     "fail_after",
@@ -24,45 +22,39 @@ const OF_A_SCHEDULE: [&str; 10] = [
     "startup",
     "runtime",
     "slow",
-    "reuse",
 ];
 
-/// What one URL asks for.
-#[derive(Debug)]
-pub(super) struct Argument {
-    /// `scheme://host:port`; never what may be secret.
-    pub(super) name: String,
-    /// What is asked.
-    pub(super) target: Target,
-    /// For the whole attempt.
-    pub(super) timeout: Duration,
+/// Understands every URL, or says the first mistake by the URL's place, never by its text.
+pub(super) fn checks(command: &str, urls: Vec<OsString>) -> Result<Vec<Check>, Mistake> {
+    let place = |number: usize| format!("{command}: URL {number}");
+    let parsed = urls.into_iter().zip(1..).map(|(url, number)| {
+        let url = text(&place(number), url)?;
+        check(&url).map_err(|wrong| Mistake::at(place(number), wrong))
+    });
+    let mut checks: Vec<Check> = parsed.collect::<Result<_, _>>()?;
+    tell_apart(&mut checks);
+    Ok(checks)
 }
 
-impl Argument {
-    /// Understands every URL, or says the first mistake by the URL's place, never by its text.
-    pub(super) fn all(command: &str, urls: Vec<OsString>) -> Result<Vec<Self>, Mistake> {
-        let place = |number: usize| format!("{command}: URL {number}");
-        let parsed = urls.into_iter().zip(1..).map(|(url, number)| {
-            let url = text(&place(number), url)?;
-            Self::parse(&url).map_err(|wrong| Mistake::at(place(number), wrong))
-        });
-        let mut arguments: Vec<Self> = parsed.collect::<Result<_, _>>()?;
-        tell_apart(&mut arguments);
-        Ok(arguments)
+fn check(text: &str) -> Result<Check, Wrong> {
+    let mut options = Options::default();
+    let url = Url::parse(text, &mut options)?;
+    let usual = Schedule::default();
+    let timeout = options.take_duration("timeout")?.unwrap_or(usual.timeout);
+    let target = Target::parse(&url, &mut options)?;
+    for name in OF_A_SCHEDULE {
+        options.take(name);
     }
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        let mut options = Options::default();
-        let url = Url::parse(text, &mut options)?;
-        let timeout = options.take_duration("timeout")?.unwrap_or(TIMEOUT);
-        let target = Target::parse(&url, &mut options)?;
-        for name in OF_A_SCHEDULE {
-            options.take(name);
-        }
-        match options.left() {
-            Some(name) => Err(format!("stead_{name}: no such option")),
-            None => Ok(Self { name: name(&url), target, timeout }),
-        }
+    match options.left() {
+        Some(name) => Err(format!("stead_{name}: no such option of this kind of check")),
+        None => Ok(Check {
+            name: name(&url),
+            recipe: Recipe::fixed(target),
+            schedule: Schedule { timeout, ..usual },
+            startup: Need::Required,
+            runtime: Need::Required,
+            groups: Groups::default(),
+        }),
     }
 }
 
@@ -82,11 +74,11 @@ fn host(host: &Host) -> String {
 }
 
 /// Adds its number to each name that several have: two databases of one server, say.
-fn tell_apart(arguments: &mut [Argument]) {
-    let names: Vec<String> = arguments.iter().map(|argument| argument.name.clone()).collect();
-    for (argument, number) in arguments.iter_mut().zip(1..) {
-        if names.iter().filter(|name| **name == argument.name).count() > 1 {
-            argument.name.push_str(&format!(" (URL {number})"));
+fn tell_apart(checks: &mut [Check]) {
+    let names: Vec<String> = checks.iter().map(|check| check.name.clone()).collect();
+    for (check, number) in checks.iter_mut().zip(1..) {
+        if names.iter().filter(|name| **name == check.name).count() > 1 {
+            check.name.push_str(&format!(" (URL {number})"));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `stead check URL...`: one attempt at each, side by side, with no stead running; a line each, the failures first,
-//! because Docker keeps no more than the first 4096 bytes.
+//! `stead check URL...` and `stead check --all`: one attempt at each, side by side, with no stead running; a line each,
+//! the failures first, because Docker keeps no more than the first 4096 bytes.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::argument::Argument;
-use super::{Failure, print};
+use super::run::app_checks;
+use super::{Failure, argument, environment, print, read_file};
 use crate::check::monitor::attempt;
+use crate::check::registry::Check;
 use crate::check::{Detail, Fact, Pass, ProbeError, Progress, Stage};
+use crate::config::{Config, Mistake};
 use crate::exit::Exit;
 use crate::sys::names;
 
@@ -27,15 +29,29 @@ struct Outcome {
     took: Duration,
 }
 
-/// Checks each URL once; success if none is down.
+/// `stead check URL...`.
 pub(super) fn run(urls: Vec<OsString>, quiet: bool) -> Result<Exit, Failure> {
-    let arguments = Argument::all("check", urls)?;
+    check_once(argument::checks("check", urls)?, quiet)
+}
+
+/// `stead check --all`: the checks of the configuration, the app's own too.
+pub(super) fn run_all(quiet: bool) -> Result<Exit, Failure> {
+    let config = Config::load(&[], &environment(), &read_file)?;
+    let checks: Vec<Check> = app_checks(&config.app).into_iter().chain(config.checks).collect();
+    if checks.is_empty() {
+        return Err(Mistake::at("check --all", "no check is configured").into());
+    }
+    check_once(checks, quiet)
+}
+
+/// Tries each once; success if none is down.
+fn check_once(checks: Vec<Check>, quiet: bool) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::system("start the checks"))?;
     names::use_files_and_dns_only();
-    let mut outcomes = runtime.block_on(check_all(arguments));
+    let mut outcomes = runtime.block_on(try_all(checks));
     // A look-up that is stuck must not hold up the end.
     runtime.shutdown_background();
     outcomes.sort_by_key(Outcome::rank);
@@ -46,10 +62,9 @@ pub(super) fn run(urls: Vec<OsString>, quiet: bool) -> Result<Exit, Failure> {
     Ok(if ok { Exit::OK } else { Exit::FAILURE })
 }
 
-/// All attempts at once; what came of them in the order of the arguments.
-async fn check_all(arguments: Vec<Argument>) -> Vec<Outcome> {
-    let attempts: Vec<_> =
-        arguments.into_iter().map(|argument| tokio::spawn(check(argument))).collect();
+/// All attempts at once; what came of them in the order of the checks.
+async fn try_all(checks: Vec<Check>) -> Vec<Outcome> {
+    let attempts: Vec<_> = checks.into_iter().map(|check| tokio::spawn(try_one(check))).collect();
     let mut outcomes = Vec::new();
     for attempt in attempts {
         // It cannot have panicked: the probe and the farewell are tasks of their own.
@@ -58,15 +73,22 @@ async fn check_all(arguments: Vec<Argument>) -> Vec<Outcome> {
     outcomes
 }
 
-async fn check(argument: Argument) -> Outcome {
-    let Argument { name, target, timeout: limit } = argument;
-    let (target, progress) = (Arc::new(target), Progress::new(true));
-    let (asked, told) = (target.clone(), progress.clone());
+async fn try_one(check: Check) -> Outcome {
+    let Check { name, recipe, schedule, .. } = check;
+    let recipe = Arc::new(recipe);
+    let progress = Progress::new(true);
+    let (asked, told) = (recipe.clone(), progress.clone());
     let began = Instant::now();
-    let result = attempt(limit, async move { asked.probe(&told).await }).await;
+    let probe = async move { asked.target()?.probe(&told).await };
+    let result = attempt(schedule.timeout, probe).await;
     let took = began.elapsed();
     // Whether the farewell came through or not, the answer is there.
-    let _ = timeout(CLOSING, tokio::spawn(async move { target.close().await })).await;
+    let farewell = async move {
+        if let Ok(target) = recipe.target() {
+            target.close().await;
+        }
+    };
+    let _ = timeout(CLOSING, tokio::spawn(farewell)).await;
     Outcome { name, result, stage: progress.stage(), took }
 }
 

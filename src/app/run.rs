@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::serve::{Plan, serve};
+use super::wait::Awaited;
 use super::{Failure, environment, read_file};
 use crate::check::monitor::Schedule;
 use crate::check::recipe::Recipe;
@@ -18,6 +19,7 @@ use crate::exit::Exit;
 use crate::http;
 use crate::logs;
 use crate::supervisor::child::Command;
+use crate::supervisor::hold::meaning_by;
 use crate::supervisor::lifecycle::KILL_PATIENCE;
 use crate::supervisor::{Phase, Started, Supervisor, Wrapping};
 use crate::sys::process::{self, Pid};
@@ -37,13 +39,18 @@ pub(super) fn run(
     let passed = descriptors::beyond_standard();
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
-    let config = Config::load(flags, &environment(), &read_file)?;
+    let mut config = Config::load(flags, &environment(), &read_file)?;
     logs::init(config.events, config.labels.clone());
     let own = Pid::own();
     if let Some(error) = (!own.is_init()).then(process::become_subreaper).and_then(Result::err) {
         warn!(%error, "orphans are not adopted");
     }
     let command = Command::new(command)?;
+    let awaited = Awaited::among(&mut config.checks, config.wait);
+    if awaited.is_some() {
+        // Now, and not when everything is up.
+        command.find()?;
+    }
     let listener = http::bind(config.listen).map_err(|error| {
         let address = match config.listen {
             Listen::At(address) => address.to_string(),
@@ -54,10 +61,19 @@ pub(super) fn run(
     log_start(&config, own, listener.as_ref());
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
-    let checks = checks(&config.app)?.into_iter().chain(config.checks).collect();
     let (labels, details) = (config.labels, config.details);
-    let plan = Plan { checks, phase: watched, labels, details };
-    let serving = listener.map(|listener| serve(listener, plan)).transpose()?;
+    let (app, checks) = (app_checks(&config.app)?, config.checks);
+    let plan = Plan { app, checks, phase: watched, labels, details };
+    let is_needed = listener.is_some() || awaited.is_some();
+    let serving = is_needed.then(|| serve(listener, plan)).transpose()?;
+    if let (Some(awaited), Some(serving)) = (awaited, &serving) {
+        logs::writer::release();
+        let held = awaited.hold(serving, &queue, meaning_by(config.terms.clone()));
+        if let Some(over) = held.transpose() {
+            logs::writer::flush(LAST_WORDS);
+            return over;
+        }
+    }
     let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
     let supervisor = Supervisor { signals: &queue, inherited, passed, wrapping, phase };
     let started = supervisor.start(&command, config.terms)?;
@@ -74,7 +90,7 @@ pub(super) fn run(
 }
 
 /// The app's own checks.
-fn checks(app: &App) -> Result<Vec<Check>, Mistake> {
+pub(super) fn app_checks(app: &App) -> Result<Vec<Check>, Mistake> {
     let check = |name: &str, target| Check {
         name: name.to_owned(),
         recipe: Recipe::fixed(target),

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::Failure;
-use crate::check::registry::{Check, Closing, Registry};
+use crate::check::registry::{Check, Registry};
 use crate::config::{Details, Labels};
 use crate::http::{self, View};
 use crate::supervisor::Phase;
@@ -21,6 +22,8 @@ const FAREWELL: Duration = Duration::from_millis(200);
 
 /// What the endpoints are made of.
 pub(super) struct Plan {
+    /// The app's own checks: nothing is asked of it before it was started.
+    pub(super) app: Vec<Check>,
     pub(super) checks: Vec<Check>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) labels: Labels,
@@ -30,30 +33,46 @@ pub(super) struct Plan {
 /// The second thread, from the first thread's side.
 pub(super) struct Serving {
     runtime: Handle,
-    closing: Closing,
+    registry: Registry,
+    over: Over,
 }
 
-/// Starts the thread.
-pub(super) fn serve(listener: TcpListener, plan: Plan) -> Result<Serving, Failure> {
-    let runtime = runtime().map_err(Failure::system("start the endpoints"))?;
-    names::use_files_and_dns_only();
-    let Plan { checks, phase, labels, details } = plan;
+/// Whether it is over, after which nothing is begun any more.
+type Over = Arc<AtomicBool>;
+
+/// Starts the thread with the checks alone.
+pub(super) fn watch_alone(checks: Vec<Check>) -> Result<Serving, Failure> {
+    let begin = |over: Over| Registry::start(checks, move || !over.load(Ordering::Relaxed));
+    Serving::start(begin, |_| std::future::pending())
+}
+
+/// Starts the thread with the checks and the endpoints. Without a listener it ends when the child has been started:
+/// until then there may be somebody who waits for the checks.
+pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving, Failure> {
+    let Plan { app, checks, phase, labels, details } = plan;
     let told = phase.clone();
-    let may_connect = move || matches!(*told.borrow(), Phase::Starting | Phase::Running);
-    let registry = {
-        let _inside = runtime.enter();
-        Registry::start(checks, may_connect)
+    let begin = move |over: Over| {
+        let (app_told, is_serving) = (told.clone(), [Phase::Starting, Phase::Running]);
+        let may_connect =
+            move || !over.load(Ordering::Relaxed) && is_serving.contains(&*told.borrow());
+        let app = Registry::start_after(app, may_connect.clone(), || started(app_told.clone()));
+        app.and(Registry::start(checks, may_connect))
     };
-    let serving = Serving { runtime: runtime.handle().clone(), closing: registry.closing() };
-    let view = View { phase, registry, labels, details };
-    let work = move || {
-        if let Err(error) = runtime.block_on(http::serve(listener, view)) {
+    Serving::start(begin, move |registry| async move {
+        let Some(listener) = listener else {
+            started(phase).await;
+            return registry.closing().close().await;
+        };
+        let view = View { phase, registry, labels, details };
+        if let Err(error) = http::serve(listener, view).await {
             warn!(%error, "endpoints ended");
         }
-    };
-    let thread = std::thread::Builder::new().name("stead-http".to_owned()).stack_size(512 * 1024);
-    thread.spawn(work).map_err(Failure::system("start the thread of the endpoints"))?;
-    Ok(serving)
+    })
+}
+
+/// Until the child has been started, or stead is about to end without one.
+async fn started(mut phase: watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase != Phase::Starting).await;
 }
 
 /// One thread, and beside it one for each look-up of a name that is under way. Those are never made to queue, because
@@ -63,14 +82,52 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 impl Serving {
+    fn start<F>(
+        begin: impl FnOnce(Over) -> Registry,
+        work: impl FnOnce(Registry) -> F + Send + 'static,
+    ) -> Result<Self, Failure>
+    where
+        F: Future<Output = ()>,
+    {
+        let runtime = runtime().map_err(Failure::system("start the endpoints"))?;
+        names::use_files_and_dns_only();
+        let over = Over::default();
+        let registry = {
+            let _inside = runtime.enter();
+            begin(over.clone())
+        };
+        let serving = Self { runtime: runtime.handle().clone(), registry: registry.clone(), over };
+        let thread = std::thread::Builder::new().name("stead-http".to_owned());
+        let started = thread.stack_size(512 * 1024).spawn(move || runtime.block_on(work(registry)));
+        started.map_err(Failure::system("start the thread of the endpoints"))?;
+        Ok(serving)
+    }
+
+    /// What is known of the checks.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Whether [`Serving::finish`] was called.
+    pub(super) fn over(&self) -> Arc<AtomicBool> {
+        self.over.clone()
+    }
+
+    /// Runs a task beside the checks.
+    pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
     /// Takes leave of the servers that connections are held to, within a limit.
-    pub(super) fn finish(self) {
-        if self.closing.is_empty() {
+    pub(super) fn finish(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        let closing = self.registry.closing();
+        if closing.is_empty() {
             return;
         }
         let (done, closed) = mpsc::channel();
         self.runtime.spawn(async move {
-            self.closing.close().await;
+            closing.close().await;
             // Nobody waits any more when it took too long.
             let _ = done.send(());
         });

@@ -24,6 +24,8 @@ pub struct Schedule {
     pub fail_after: u32,
     /// Passes in a row until it is up again; the very first pass counts at once.
     pub pass_after: u32,
+    /// How long the first pass is waited for at the pace of a recheck, before the waits grow.
+    pub eager: Duration,
     /// How old a pass may be before nothing is known any more, where that was asked for.
     pub max_age: Option<Duration>,
     /// A pass that took longer is slow.
@@ -32,7 +34,7 @@ pub struct Schedule {
 
 /// The wait after a failure that has not brought the verdict yet, and between attempts before the first pass.
 const RECHECK: Duration = Duration::from_secs(1);
-/// How long the first pass is waited for at that pace.
+/// How long the first pass is waited for at that pace, unless somebody waits for it.
 const EAGER: Duration = Duration::from_secs(30);
 /// The longest wait while it is down.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
@@ -48,6 +50,7 @@ impl Default for Schedule {
             timeout: Duration::from_secs(2),
             fail_after: 3,
             pass_after: 1,
+            eager: EAGER,
             max_age: None,
             slow: Duration::from_secs(1),
         }
@@ -72,7 +75,7 @@ impl Schedule {
     fn pause(&self, status: &Status, age: Duration, chance: f64) -> Duration {
         let jittered = |wait: Duration| wait.mul_f64(1.0 - JITTER * chance);
         let is_undecided = status.state.is_up() && status.failures > 0;
-        let is_eager = !status.passed && age < EAGER;
+        let is_eager = !status.passed && age < self.eager;
         match status.state {
             _ if is_undecided => jittered(RECHECK),
             State::Up => jittered(self.interval),

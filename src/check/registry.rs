@@ -56,12 +56,12 @@ impl Default for Groups {
 }
 
 /// The checks, watched.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
     entries: Vec<Entry>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     name: Arc<str>,
     startup: Need,
@@ -95,6 +95,18 @@ impl Registry {
         checks: Vec<Check>,
         may_connect: impl Fn() -> bool + Clone + Send + 'static,
     ) -> Self {
+        Self::start_after(checks, may_connect, || std::future::ready(()))
+    }
+
+    /// As [`Registry::start`], for checks of what does not run yet: nothing is asked before `begun` is over.
+    pub fn start_after<F>(
+        checks: Vec<Check>,
+        may_connect: impl Fn() -> bool + Clone + Send + 'static,
+        begun: impl Fn() -> F,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let entries = checks.into_iter().map(|check| {
             let Check { name, recipe, schedule, startup, runtime, groups } = check;
             let (sender, status) = watch::channel(Status::new());
@@ -105,10 +117,20 @@ impl Registry {
                 let progress = if may_connect() { progress } else { progress.without_connecting() };
                 async move { asked.probe(&progress).await }
             };
-            tokio::spawn(monitor(name.clone(), schedule, probe, sender));
+            let (begun, monitored) = (begun(), name.clone());
+            tokio::spawn(async move {
+                begun.await;
+                monitor(monitored, schedule, probe, sender).await;
+            });
             Entry { name: name.into(), startup, runtime, groups, status, asked }
         });
         Self { entries: entries.collect() }
+    }
+
+    /// These checks, and behind them the others.
+    pub fn and(mut self, others: Self) -> Self {
+        self.entries.extend(others.entries);
+        self
     }
 
     /// What is known now.

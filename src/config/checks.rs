@@ -28,6 +28,7 @@ fn check(name: String, url: &str) -> Result<Check, Wrong> {
         slow: options.take_duration("slow")?.unwrap_or(defaults.slow),
         fail_after: options.take_number("fail_after")?.unwrap_or(3) as u32,
         pass_after: options.take_number("pass_after")?.unwrap_or(1) as u32,
+        ..defaults
     };
     let required = options.take_switch("required")?.unwrap_or(url.kind() != "meilisearch");
     let need = |text: &str| match text {

@@ -18,7 +18,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use environment::{Environment, Labels};
 use sources::Sources;
-use value::Wrong;
+use value::{Patience, Wrong};
 
 use crate::check::registry::Check;
 use crate::supervisor::Terms;
@@ -112,6 +112,8 @@ pub struct Config {
     pub terms: Terms,
     /// Signals go to the child's process group.
     pub signal_group: bool,
+    /// How long the child is held back for its dependencies.
+    pub wait: Patience,
     /// The app's own checks.
     pub app: App,
     /// The checks that are configured by name.
@@ -151,6 +153,8 @@ impl Config {
         let listen = from.listen()?;
         let terms = from.terms()?;
         let signal_group = from.switch("signal_group")?;
+        let wait = from.one("wait", value::wait)?.unwrap_or_default();
+        from.show("wait", value::show_patience(wait));
         let discover = from.one("discover", value::switch)?.unwrap_or(true);
         from.show("discover", if discover { "on" } else { "off" });
         let app = from.app(env, discover)?;
@@ -166,6 +170,7 @@ impl Config {
         Ok(Self {
             terms,
             signal_group,
+            wait,
             app,
             checks: checks::collect(env)?,
             listen,

@@ -14,6 +14,8 @@ pub struct Setting {
     pub repeatable: bool,
     /// Whether there is a flag for it.
     pub flag: bool,
+    /// Whether its flag may stand without a value, which then is `on`.
+    pub may_stand_alone: bool,
     /// What it does.
     pub about: &'static str,
 }
@@ -46,6 +48,15 @@ pub const SETTINGS: &[Setting] = &[
         "clean_stop_ok",
         "exit 0 when the command ended with 128+n by a signal n that stead sent",
     ),
+    Setting {
+        may_stand_alone: true,
+        ..valued(
+            "wait",
+            "on|off|forever|DURATION",
+            "off",
+            "start the command once its dependencies are up; on is 60s",
+        )
+    },
     valued("app_port", "PORT|off", "$PORT", "the app is up when this port accepts connections"),
     valued("app_url", "URL", "none", "the app is up when this URL answers 200 to 399"),
     switch("app_live", "the app's checks count for liveness too"),
@@ -77,7 +88,7 @@ const fn valued(
     default: &'static str,
     about: &'static str,
 ) -> Setting {
-    Setting { key, form, default, repeatable: false, flag: true, about }
+    Setting { key, form, default, repeatable: false, flag: true, may_stand_alone: false, about }
 }
 
 const fn repeated(key: &'static str, form: &'static str, about: &'static str) -> Setting {
@@ -85,7 +96,7 @@ const fn repeated(key: &'static str, form: &'static str, about: &'static str) ->
 }
 
 const fn switch(key: &'static str, about: &'static str) -> Setting {
-    valued(key, "", "off", about)
+    Setting { may_stand_alone: true, ..valued(key, "", "off", about) }
 }
 
 impl Setting {
@@ -97,11 +108,6 @@ impl Setting {
     /// `STEAD_DRAIN_DELAY`.
     pub fn variable(&self) -> String {
         format!("STEAD_{}", self.key.to_ascii_uppercase())
-    }
-
-    /// Whether its flag may stand without a value.
-    pub fn is_switch(&self) -> bool {
-        self.form.is_empty()
     }
 
     /// Whether it may stand in the file: all but the file's own path.

@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 use super::{Details, Listen, LogFormat};
 use crate::check::HttpTarget;
 use crate::signal::Signal;
-pub use crate::value::{Wrong, duration, port, switch};
+pub use crate::value::{Patience, Wrong, duration, port, switch, timeout, wait};
 
 /// A signal by name or number.
 pub fn signal(text: &str) -> Result<Signal, Wrong> {
@@ -133,6 +133,15 @@ pub fn log_level(text: &str) -> Result<LevelFilter, Wrong> {
 /// A duration as people write it: `30s`, `1m 30s`.
 pub fn show_duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
+}
+
+/// How long is waited.
+pub fn show_patience(patience: Patience) -> String {
+    match patience {
+        Patience::None => "off".to_owned(),
+        Patience::For(limit) => show_duration(limit),
+        Patience::Endless => "forever".to_owned(),
+    }
 }
 
 /// A URL without its query, which can hold a token.

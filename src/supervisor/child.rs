@@ -1,5 +1,6 @@
 //! The child: where its program is found, how it is started, and what is said when it cannot be.
 
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::exit::Exit;
 use crate::sys::process::Pid;
 use crate::sys::signals::Inherited;
-use crate::sys::spawn::{Leads, Program, SpawnError, environment, spawn};
+use crate::sys::spawn::{Leads, Program, SpawnError, environment, find, replace, spawn};
 use crate::sys::terminal::Terminal;
 
 /// Where programs are looked for when PATH is not set, as the container engines have it.
@@ -30,6 +31,9 @@ pub struct Standing<'a> {
     /// The signal state that it is given back.
     pub inherited: &'a Inherited,
 }
+
+/// A way to execute the first of these paths that can be, with these arguments.
+type Execute<'a, T> = &'a dyn Fn(&[CString], &[CString]) -> Result<T, SpawnError>;
 
 /// Why the command does not run: `cannot run NAME: reason`.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +71,33 @@ impl Command {
 
     /// Starts it. A script without `#!` is run by `/bin/sh`, as a shell would run it.
     pub fn start(&self, standing: &Standing) -> Result<Pid, CannotRun> {
-        let (error, path) = match self.start_as(&self.paths, &self.args, standing) {
-            Ok(pid) => return Ok(pid),
+        let Standing { leads, terminal, inherited } = *standing;
+        self.execute(&|paths, args| {
+            spawn(&Program { paths, args, env: &self.env, leads, terminal, inherited })
+        })
+    }
+
+    /// Becomes it: from here on this process is the command, with the signals as `inherited`.
+    pub fn replace(&self, inherited: &Inherited) -> CannotRun {
+        let (leads, terminal) = (Leads::Nothing, None);
+        let replaced = self.execute(&|paths, args| {
+            let program = Program { paths, args, env: &self.env, leads, terminal, inherited };
+            Err::<Infallible, _>(replace(&program))
+        });
+        match replaced {
+            Err(error) => error,
+        }
+    }
+
+    /// Fails where it could not be started now, without starting it.
+    pub fn find(&self) -> Result<(), CannotRun> {
+        self.execute(&|paths, _| find(paths))
+    }
+
+    /// Executes one of the paths, or says why none can be.
+    fn execute<T>(&self, by: Execute<T>) -> Result<T, CannotRun> {
+        let (error, path) = match by(&self.paths, &self.args) {
+            Ok(done) => return Ok(done),
             Err(SpawnError::Fork(error)) => {
                 return Err(CannotRun::new(
                     self.program(),
@@ -83,7 +112,7 @@ impl Command {
             return Err(CannotRun::not_found(self.program()));
         };
         match error.raw_os_error() {
-            Some(libc::ENOEXEC) if !is_binary(path) => self.start_script(path, standing),
+            Some(libc::ENOEXEC) if !is_binary(path) => self.execute_script(path, by),
             Some(libc::ENOEXEC) => Err(self.cannot_execute(
                 "it is a program for another processor, or broken".to_owned(),
                 &error,
@@ -105,22 +134,12 @@ impl Command {
         }
     }
 
-    fn start_as(
-        &self,
-        paths: &[CString],
-        args: &[CString],
-        standing: &Standing,
-    ) -> Result<Pid, SpawnError> {
-        let Standing { leads, terminal, inherited } = *standing;
-        spawn(&Program { paths, args, env: &self.env, leads, terminal, inherited })
-    }
-
     /// What execvp(3) does for a file that the kernel cannot execute: `/bin/sh file args`.
-    fn start_script(&self, path: &CString, standing: &Standing) -> Result<Pid, CannotRun> {
+    fn execute_script<T>(&self, path: &CString, by: Execute<T>) -> Result<T, CannotRun> {
         let shell = c"/bin/sh".to_owned();
         let further = self.args.iter().skip(1).cloned();
         let args: Vec<CString> = [shell.clone(), path.clone()].into_iter().chain(further).collect();
-        self.start_as(&[shell], &args, standing).map_err(|error| {
+        by(&[shell], &args).map_err(|error| {
             let errno = std::io::Error::from_raw_os_error(libc::ENOEXEC);
             self.cannot_execute(
                 format!("it has no #! line, and /bin/sh cannot run it: {error}"),

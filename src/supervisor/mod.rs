@@ -2,6 +2,7 @@
 
 pub mod child;
 mod driver;
+pub mod hold;
 mod job;
 pub mod lifecycle;
 pub mod phase;

@@ -114,15 +114,30 @@ impl SignalFd {
 
     /// Waits until a signal is there or `limit` is over (`None`: for ever).
     pub fn wait(&self, limit: Option<Duration>) {
-        let mut fds = libc::pollfd { fd: self.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let limit = limit.map(|limit| libc::timespec {
-            tv_sec: limit.as_secs() as _,
-            tv_nsec: limit.subsec_nanos().into(),
-        });
-        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: one pollfd and a timespec that outlive the call. An early return only looks again.
-        unsafe { libc::ppoll(&mut fds, 1, limit, std::ptr::null()) };
+        poll(&mut [readable(self.as_raw_fd())], limit);
     }
+
+    /// As [`SignalFd::wait`], and until `other` can be read or is at its end; says whether that is so.
+    pub fn wait_beside(&self, other: &impl AsRawFd, limit: Option<Duration>) -> bool {
+        let mut fds = [readable(self.as_raw_fd()), readable(other.as_raw_fd())];
+        poll(&mut fds, limit);
+        let [_, other] = fds;
+        other.revents != 0
+    }
+}
+
+fn readable(fd: RawFd) -> libc::pollfd {
+    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
+}
+
+fn poll(fds: &mut [libc::pollfd], limit: Option<Duration>) {
+    let limit = limit.map(|limit| libc::timespec {
+        tv_sec: limit.as_secs() as _,
+        tv_nsec: limit.subsec_nanos().into(),
+    });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the descriptors and the time outlive the call. An early return only looks again.
+    unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as _, limit, std::ptr::null()) };
 }
 
 impl AsRawFd for SignalFd {
@@ -170,5 +185,15 @@ pub fn is_pending(signal: Signal) -> bool {
     unsafe {
         libc::sigpending(pending.as_mut_ptr()) == 0
             && libc::sigismember(pending.as_ptr(), signal.number()) == 1
+    }
+}
+
+/// Whether `signal` is ignored, as stead leaves what it was started with.
+pub fn is_ignored(signal: Signal) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the call writes the action, for which zeroes, the default, are a value too.
+    unsafe {
+        libc::sigaction(signal.number(), std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }

@@ -4,9 +4,11 @@
 //! here the child gets the mask and dispositions that stead was started with, its own process group and the
 //! terminal, and between fork and exec it makes only async-signal-safe calls (signal-safety(7)).
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::size_of;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 
 use super::checked;
@@ -56,6 +58,13 @@ pub enum SpawnError {
         /// Its place in [`Program::paths`].
         path: usize,
     },
+}
+
+impl SpawnError {
+    fn exec([errno, path]: Report) -> Self {
+        let path = usize::try_from(path).unwrap_or_default();
+        Self::Exec { error: io::Error::from_raw_os_error(errno), path }
+    }
 }
 
 /// What the child writes to its parent when exec fails: errno and the number of the path.
@@ -111,13 +120,36 @@ pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
     match report {
         _ if child == -1 => Err(SpawnError::Fork(error)),
         None => Ok(Pid::new(child)),
-        Some([errno, path]) => {
+        Some(report) => {
             // SAFETY: the child that failed to exec is collected here, before the reaper knows of any child.
             unsafe { libc::waitpid(child, ptr::null_mut(), 0) };
-            let path = usize::try_from(path).unwrap_or_default();
-            Err(SpawnError::Exec { error: io::Error::from_raw_os_error(errno), path })
+            Err(SpawnError::exec(report))
         }
     }
+}
+
+/// Becomes the program, with the signal state that it is given back; comes back only where that failed.
+pub fn replace(program: &Program) -> SpawnError {
+    let (args, env) = (pointers(program.args), pointers(program.env));
+    program.inherited.restore();
+    // SAFETY: both end with a null pointer, and what is async-signal-safe may be called anywhere.
+    SpawnError::exec(unsafe { execute(program, &args, &env) })
+}
+
+/// Whether the program would be found, by the rules of its start; says what execve(2) would say of it.
+pub fn find(paths: &[CString]) -> Result<(), SpawnError> {
+    let mut found = false;
+    let report = search(paths, |path| {
+        // SAFETY: a C string, and numbers.
+        let denied =
+            unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) };
+        if denied != 0 {
+            return io::Error::last_os_error().raw_os_error().unwrap_or(libc::EACCES);
+        }
+        found = !Path::new(OsStr::from_bytes(path.to_bytes())).is_dir();
+        if found { 0 } else { libc::EACCES }
+    });
+    if found { Ok(()) } else { Err(SpawnError::exec(report)) }
 }
 
 /// In the child: its group or session, the terminal, the signals. A failure here (a terminal that is gone, say)
@@ -156,17 +188,24 @@ unsafe fn execute(
     args: &[*const libc::c_char],
     env: &[*const libc::c_char],
 ) -> Report {
-    let mut report = [libc::ENOENT, 0];
-    for (path, number) in program.paths.iter().zip(0..) {
+    search(program.paths, |path| {
         // SAFETY: C strings, and arrays of C strings that end with a null pointer.
-        let errno = unsafe {
+        unsafe {
             libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr());
             *libc::__errno_location()
-        };
-        match errno {
-            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG if program.paths.len() > 1 => {}
-            libc::EACCES => report = [errno, number],
-            _ => return [errno, number],
+        }
+    })
+}
+
+/// Tries one path after the other as execvp(3) does: `attempt` gives the errno of each. Async-signal-safe where
+/// `attempt` is.
+fn search(paths: &[CString], mut attempt: impl FnMut(&CStr) -> i32) -> Report {
+    let mut report = [libc::ENOENT, 0];
+    for (path, number) in paths.iter().zip(0..) {
+        match attempt(path) {
+            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG if paths.len() > 1 => {}
+            libc::EACCES => report = [libc::EACCES, number],
+            errno => return [errno, number],
         }
     }
     report

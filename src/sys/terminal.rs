@@ -52,3 +52,12 @@ pub fn own_group() -> Pid {
     // SAFETY: getpgrp has no preconditions and cannot fail.
     Pid::new(unsafe { libc::getpgrp() })
 }
+
+/// The rows and columns of the terminal on standard error.
+pub fn stderr_size() -> Option<(usize, usize)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes the size, which is ours.
+    checked(unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &mut size) }).ok()?;
+    let known = size.ws_row > 0 && size.ws_col > 0;
+    known.then_some((size.ws_row.into(), size.ws_col.into()))
+}

@@ -1,0 +1,102 @@
+//! The wait before the command: signals and orphans are attended to while somebody else decides when it may start.
+
+use std::io::PipeReader;
+use std::time::Duration;
+#[expect(
+    clippy::disallowed_types,
+    reason = "there is no runtime on this thread, and no paused time"
+)]
+use std::time::Instant;
+
+use tracing::info;
+
+use super::lifecycle::{Action, Event, Lifecycle, Terms};
+use crate::exit::Exit;
+use crate::signal::Signal;
+use crate::sys::process::{self, Pid, Reaped};
+use crate::sys::signals::{self, SignalFd};
+
+/// What the command is held back by.
+#[derive(Debug)]
+pub struct Gate {
+    /// Open once the other end of this pipe is closed; nothing is ever written to it.
+    pub pipe: PipeReader,
+    /// How long it is waited for; for ever where there is no limit.
+    pub limit: Option<Duration>,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Held {
+    /// The gate is open: start the command.
+    Open,
+    /// A signal asked for the end.
+    Ended(Exit),
+    /// The gate was still closed when the time was over.
+    TimedOut,
+}
+
+/// What a signal means while nothing runs yet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Meaning {
+    /// The end, with this code.
+    End(Exit),
+    /// Nothing.
+    Nothing,
+    /// What it means to any process: there is no command yet to pass it on to.
+    Default,
+}
+
+/// What signals mean to a supervisor with these terms before it has a child.
+pub fn meaning_by(terms: Terms) -> impl FnMut(Signal) -> Meaning {
+    let mut lifecycle = Lifecycle::new(terms);
+    move |signal| match lifecycle.on(Event::Signal(signal), Duration::ZERO) {
+        Action::Finish(exit) => Meaning::End(exit),
+        Action::Drop => Meaning::Nothing,
+        _ => Meaning::Default,
+    }
+}
+
+/// Holds until the gate is open, `meaning` finds the end in a signal, or the time is over. A signal that came before
+/// the gate was open counts, also when it is read after.
+pub fn hold(queue: &SignalFd, gate: &Gate, mut meaning: impl FnMut(Signal) -> Meaning) -> Held {
+    #[expect(clippy::disallowed_types, reason = "see the import")]
+    let start = Instant::now();
+    let mut open = false;
+    loop {
+        while let Reaped::Changed(..) = process::reap() {}
+        if let Some(exit) = attend(queue, &mut meaning) {
+            return Held::Ended(exit);
+        }
+        if open {
+            return Held::Open;
+        }
+        let left = gate.limit.map(|limit| limit.saturating_sub(start.elapsed()));
+        open = queue.wait_beside(&gate.pipe, left);
+        if !open && left.is_some_and(|left| left.is_zero()) {
+            return Held::TimedOut;
+        }
+    }
+}
+
+/// Does what the signals that have come ask for; an end is handed back.
+pub fn attend(queue: &SignalFd, meaning: &mut impl FnMut(Signal) -> Meaning) -> Option<Exit> {
+    while let Some(delivery) = queue.next() {
+        let signal = delivery.signal;
+        // A broken pipe of stead's own comes from stead's own pid; pipe(7).
+        if signal == Signal::CHLD || delivery.from == Pid::own() {
+            continue;
+        }
+        match meaning(signal) {
+            Meaning::End(exit) => {
+                info!(%signal, code = exit.code(), "ended before the child was started");
+                return Some(exit);
+            }
+            Meaning::Default if !signals::is_ignored(signal) => {
+                signals::take_default_action(signal);
+            }
+            Meaning::Default | Meaning::Nothing => {}
+        }
+    }
+    None
+}
