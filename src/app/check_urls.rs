@@ -37,7 +37,7 @@ pub(super) fn run(urls: Vec<OsString>, quiet: bool) -> Result<Exit, Failure> {
 /// `stead check --all`: the checks of the configuration, the app's own too.
 pub(super) fn run_all(quiet: bool) -> Result<Exit, Failure> {
     let config = Config::load(&[], &environment(), &read_file)?;
-    let checks: Vec<Check> = app_checks(&config.app).into_iter().chain(config.checks).collect();
+    let checks: Vec<Check> = app_checks(&config.app)?.into_iter().chain(config.checks).collect();
     if checks.is_empty() {
         return Err(Mistake::at("check --all", "no check is configured").into());
     }
