@@ -5,6 +5,7 @@ mod check_urls;
 mod live;
 mod run;
 mod serve;
+mod show_config;
 mod stand_in;
 mod wait;
 
@@ -17,7 +18,7 @@ use crate::cli::{self, Request};
 use crate::client;
 use crate::compat;
 use crate::config::value::show_duration;
-use crate::config::{Config, Environment, Flag, Mistake, Row};
+use crate::config::{Config, Environment, Mistake};
 use crate::exit::Exit;
 use crate::install::{CannotInstall, install};
 use crate::supervisor::child::CannotRun;
@@ -98,7 +99,7 @@ fn obey(request: Request, inherited: &Inherited) -> Result<Exit, Failure> {
         Request::CheckUrls { urls, quiet } => check_urls::run(urls, quiet),
         Request::CheckAll { quiet } => check_urls::run_all(quiet),
         Request::Wait { urls, patience, command } => wait::run(urls, patience, &command, inherited),
-        Request::Config { flags, json } => show_config(&flags, json),
+        Request::Config { flags, json } => show_config::run(&flags, json),
         Request::Install(path) => Ok(print(&format!("installed {}\n", install(&path)?.display()))),
         Request::Print(text) => Ok(print(&text)),
     }
@@ -119,21 +120,6 @@ fn environment() -> Environment {
 
 fn read_file(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)
-}
-
-fn show_config(flags: &[Flag], json: bool) -> Result<Exit, Failure> {
-    let config = Config::load(flags, &environment(), &read_file)?;
-    if json {
-        let rows = serde_json::to_string_pretty(&config.rows).unwrap_or_default();
-        return Ok(print(&(rows + "\n")));
-    }
-    let widest = config.rows.iter().map(|row| row.value.chars().count()).max().unwrap_or_default();
-    let line = |row: &Row| format!("{:14} {:widest$}  {}\n", row.key, row.value, row.from);
-    let mut text: String = config.rows.iter().map(line).collect();
-    for (variable, wrong) in &config.ignored {
-        text.push_str(&format!("{variable} is ignored: {wrong}\n"));
-    }
-    Ok(print(&text))
 }
 
 /// `stead check`: 0 or 1 and nothing else, whatever is wrong.

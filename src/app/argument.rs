@@ -12,7 +12,7 @@ use crate::config::{Mistake, text};
 use crate::value::Wrong;
 
 /// Options that are about a check which goes on, and mean nothing here.
-const OF_A_SCHEDULE: [&str; 9] = [
+const OF_A_SCHEDULE: [&str; 10] = [
     "required",
     "interval",
     "fail_after",
@@ -22,6 +22,7 @@ const OF_A_SCHEDULE: [&str; 9] = [
     "startup",
     "runtime",
     "slow",
+    "force",
 ];
 
 /// Understands every URL, or says the first mistake by the URL's place, never by its text.

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::run::app_checks;
-use super::{Failure, argument, environment, print, read_file};
+use super::{Failure, environment, print, read_file};
 use crate::check::monitor::attempt;
 use crate::check::registry::Check;
 use crate::check::{Detail, Fact, Pass, ProbeError, Progress, Stage};
-use crate::config::{Config, Mistake};
+use crate::config::{Config, Mistake, checks_of_urls};
 use crate::exit::Exit;
-use crate::sys::names;
+use crate::signal::Signal;
+use crate::supervisor::hold::{Meaning, attend};
+use crate::sys::signals::SignalFd;
+use crate::sys::{names, process};
 
 /// For the farewells to all servers together.
 const CLOSING: Duration = Duration::from_millis(500);
@@ -31,13 +33,13 @@ struct Outcome {
 
 /// `stead check URL...`.
 pub(super) fn run(urls: Vec<OsString>, quiet: bool) -> Result<Exit, Failure> {
-    check_once(argument::checks("check", urls)?, quiet)
+    check_once(checks_of_urls("check", urls, &read_file)?, quiet)
 }
 
 /// `stead check --all`: the checks of the configuration, the app's own too.
 pub(super) fn run_all(quiet: bool) -> Result<Exit, Failure> {
     let config = Config::load(&[], &environment(), &read_file)?;
-    let checks: Vec<Check> = app_checks(&config.app)?.into_iter().chain(config.checks).collect();
+    let checks: Vec<Check> = config.app_checks.into_iter().chain(config.checks).collect();
     if checks.is_empty() {
         return Err(Mistake::at("check --all", "no check is configured").into());
     }
@@ -51,6 +53,8 @@ fn check_once(checks: Vec<Check>, quiet: bool) -> Result<Exit, Failure> {
         .build()
         .map_err(Failure::system("start the checks"))?;
     names::use_files_and_dns_only();
+    let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
+    runtime.spawn(end_when_told(queue));
     let mut outcomes = runtime.block_on(try_all(checks));
     // A look-up that is stuck must not hold up the end.
     runtime.shutdown_background();
@@ -60,6 +64,21 @@ fn check_once(checks: Vec<Check>, quiet: bool) -> Result<Exit, Failure> {
     }
     let ok = outcomes.iter().all(|outcome| outcome.result.is_ok());
     Ok(if ok { Exit::OK } else { Exit::FAILURE })
+}
+
+/// Ends this process at once when a signal asks for it. The code is still one of the two that a health check may have.
+async fn end_when_told(queue: SignalFd) {
+    let Ok(queue) = queue.into_async() else { return };
+    let mut meaning = |signal| match signal {
+        Signal::TERM | Signal::INT => Meaning::End(Exit::FAILURE),
+        _ => Meaning::Default,
+    };
+    while let Ok(mut ready) = queue.readable().await {
+        if let Some(exit) = attend(queue.get_ref(), &mut meaning) {
+            process::exit_now(exit);
+        }
+        ready.clear_ready();
+    }
 }
 
 /// All attempts at once; what came of them in the order of the checks.

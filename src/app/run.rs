@@ -10,11 +10,7 @@ use tracing::{info, warn};
 use super::serve::{Plan, serve};
 use super::wait::Awaited;
 use super::{Failure, environment, read_file};
-use crate::check::monitor::Schedule;
-use crate::check::recipe::Recipe;
-use crate::check::registry::{Check, Groups, Need};
-use crate::check::{HttpTarget, Target, TcpTarget};
-use crate::config::{App, Config, Flag, Listen, Mistake};
+use crate::config::{Config, Flag, Listen};
 use crate::exit::Exit;
 use crate::http;
 use crate::logs;
@@ -62,7 +58,7 @@ pub(super) fn run(
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
     let (labels, details) = (config.labels, config.details);
-    let (app, checks) = (app_checks(&config.app)?, config.checks);
+    let (app, checks) = (config.app_checks, config.checks);
     let plan = Plan { app, checks, phase: watched, labels, details };
     let is_needed = listener.is_some() || awaited.is_some();
     let serving = is_needed.then(|| serve(listener, plan)).transpose()?;
@@ -89,35 +85,17 @@ pub(super) fn run(
     Ok(exit)
 }
 
-/// The app's own checks.
-pub(super) fn app_checks(app: &App) -> Result<Vec<Check>, Mistake> {
-    let check = |name: &str, target| Check {
-        name: name.to_owned(),
-        recipe: Recipe::fixed(target),
-        schedule: Schedule::default(),
-        startup: Need::Required,
-        runtime: Need::Required,
-        groups: Groups { ready: true, live: app.live, startup: true },
-    };
-    let port = app.port.map(|port| check("app", Target::Tcp(TcpTarget::on_loopback(port))));
-    let url = app.url.as_ref().map(HttpTarget::new).transpose();
-    let url = url.map_err(|wrong| Mistake::at("app_url", wrong))?;
-    let url = url.map(|target| check("app-url", Target::Http(target)));
-    Ok(port.into_iter().chain(url).collect())
-}
-
 fn log_start(config: &Config, own: Pid, listener: Option<&TcpListener>) {
     for (variable, reason) in &config.ignored {
         warn!(variable, reason, "setting ignored");
     }
     let listen =
         listener.and_then(|l| l.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string());
-    let app = match (config.app.port, &config.app.url) {
-        _ if listen == "off" => "none: the endpoints are off",
-        (Some(_), Some(_)) => "app app-url",
-        (Some(_), None) => "app",
-        (None, Some(_)) => "app-url",
-        (None, None) => "none: readiness knows nothing of the app",
+    let names: Vec<&str> = config.app_checks.iter().map(|check| check.name.as_str()).collect();
+    let app = match names.join(" ") {
+        _ if listen == "off" => "none: the endpoints are off".to_owned(),
+        names if names.is_empty() => "none: readiness knows nothing of the app".to_owned(),
+        names => names,
     };
     let grace = config.terms.grace;
     info!(
@@ -131,4 +109,12 @@ fn log_start(config: &Config, own: Pid, listener: Option<&TcpListener>) {
         stop_timeout_s = (grace + KILL_PATIENCE).as_secs_f64(),
         "starting"
     );
+    let found = config
+        .shown
+        .iter()
+        .map(|check| format!("{} ({})", check.key.trim_start_matches("check."), check.from));
+    let checks = found.collect::<Vec<_>>().join(", ");
+    if !checks.is_empty() && listen != "off" {
+        info!(checks, "checks found");
+    }
 }

@@ -62,8 +62,9 @@ pub(super) struct Line {
 impl Line {
     pub(super) async fn open(stream: Stream, progress: &Progress) -> Result<Self, ProbeError> {
         progress.enter(Stage::Query);
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error, progress))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| failed(&error, progress))?;
         let mut tasks = JoinSet::new();
         tasks.spawn(connection);
         Ok(Self { sender, _connection: tasks })

@@ -49,6 +49,11 @@ impl Options {
         self.take_as(name, parse)
     }
 
+    /// All that nobody has taken.
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        self.0.into_iter().collect()
+    }
+
     /// The name of an option that nobody has taken.
     pub fn left(&self) -> Option<&str> {
         self.0.keys().next().map(String::as_str)

@@ -227,29 +227,32 @@ impl<'a> Parts<'a> {
 }
 
 fn hosts(text: &str) -> Option<Vec<Host>> {
-    if text.is_empty() { Some(Vec::new()) } else { text.split(',').map(host).collect() }
+    if text.is_empty() { Some(Vec::new()) } else { text.split(',').map(Host::parse).collect() }
 }
 
-fn host(text: &str) -> Option<Host> {
-    let (name, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            let name = decoded(address).ok().filter(|name| is_ipv6(name))?;
-            (name, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
-        }
-        None => {
-            let (name, port) = text.split_once(':').map_or((text, None), |(n, p)| (n, Some(p)));
-            (decoded(name).ok().filter(|name| is_name(name))?, port)
-        }
-    };
-    let port = match port.filter(|port| !port.is_empty()) {
-        None => None,
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(value::port(port).ok()?)
-        }
-        Some(_) => return None,
-    };
-    Some(Host { name, port })
+impl Host {
+    /// `name`, `name:port`, `[::1]:port`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (address, port) = rest.split_once(']')?;
+                let name = decoded(address).ok().filter(|name| is_ipv6(name))?;
+                (name, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+            }
+            None => {
+                let (name, port) = text.split_once(':').map_or((text, None), |(n, p)| (n, Some(p)));
+                (decoded(name).ok().filter(|name| is_name(name))?, port)
+            }
+        };
+        let port = match port.filter(|port| !port.is_empty()) {
+            None => None,
+            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(value::port(port).ok()?)
+            }
+            Some(_) => return None,
+        };
+        Some(Self { name, port })
+    }
 }
 
 /// An address, with its zone if it has one (`fe80::1%eth0`, RFC 6874).

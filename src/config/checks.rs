@@ -1,53 +1,146 @@
-//! The checks that are configured by name: from each one's URL to what is asked and when.
+//! All checks, from what each source says of them: flags over `STEAD_CHECK_<NAME>` over the file over what the app's
+//! environment says. Of a check that several name, the highest is taken whole.
 
-use super::{Environment, Mistake};
-use crate::check::Target;
-use crate::check::monitor::Schedule;
+use std::collections::BTreeMap;
+
+use super::configured::{Configured, What};
+use super::plan::{Origin, Plan, Shown};
+use super::setting::suggestion;
+use super::source::{Source, Text};
+use super::{App, Environment, Mistake, ReadFile, discovery};
 use crate::check::options::Options;
-use crate::check::recipe::Recipe;
-use crate::check::registry::{Check, Groups, Need};
-use crate::check::url::Url;
+use crate::check::registry::Check;
 use crate::value::Wrong;
 
-/// The checks of `STEAD_CHECK_<NAME>`.
-pub(super) fn collect(env: &Environment) -> Result<Vec<Check>, Mistake> {
-    let check = |(name, variable, url): (String, String, Result<String, Mistake>)| {
-        check(name, &url?).map_err(|wrong| Mistake::at(variable, wrong))
-    };
-    env.checks().into_iter().map(check).collect()
+/// The checks as understood.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    /// The app's own.
+    pub(super) app: Vec<Check>,
+    /// Those of its dependencies.
+    pub(super) others: Vec<Check>,
+    pub(super) shown: Vec<Shown>,
+    pub(super) ignored: Vec<(String, Wrong)>,
 }
 
-fn check(name: String, url: &str) -> Result<Check, Wrong> {
-    let mut options = Options::default();
-    let url = Url::parse(url, &mut options)?;
-    let defaults = Schedule::default();
-    let schedule = Schedule {
-        interval: options.take_duration("interval")?.unwrap_or(defaults.interval),
-        timeout: options.take_duration("timeout")?.unwrap_or(defaults.timeout),
-        max_age: options.take_duration("max_age")?,
-        slow: options.take_duration("slow")?.unwrap_or(defaults.slow),
-        fail_after: options.take_number("fail_after")?.unwrap_or(3) as u32,
-        pass_after: options.take_number("pass_after")?.unwrap_or(1) as u32,
-        ..defaults
-    };
-    let required = options.take_switch("required")?.unwrap_or(url.kind() != "meilisearch");
-    let need = |text: &str| match text {
-        "required" => Ok(Need::Required),
-        "degraded" => Ok(Need::Degraded),
-        _ => Err("neither".to_owned()),
-    };
-    let need_of = |required| if required { Need::Required } else { Need::Degraded };
-    let startup = options.take_as("startup", need)?.unwrap_or(need_of(required));
-    let runtime = options.take_as("runtime", need)?.unwrap_or(need_of(required));
-    let group = options.take("group").unwrap_or("ready".to_owned());
-    let has = |name: &str| group.split(',').any(|one| one == name);
-    let groups = Groups { ready: has("ready"), live: has("live"), startup: has("startup") };
-    let target = Target::parse(&url, &mut options)?;
-    match options.left() {
-        Some(left) => Err(format!("stead_{left}: no such option of this kind of check")),
-        None => {
-            Ok(Check { name, recipe: Recipe::fixed(target), schedule, startup, runtime, groups })
+/// The checks that an app's environment can name, to which options may be given without a URL.
+const CAN_BE_FOUND: [&str; 7] =
+    ["app", "app-url", "database", "redis", "rabbitmq", "meilisearch", "mongodb"];
+
+/// The checks that there will be, in order, each name once.
+#[derive(Default)]
+pub(super) struct Plans {
+    plans: Vec<Plan>,
+    ignored: Vec<(String, Wrong)>,
+}
+
+impl Plans {
+    /// The app's own checks, by the settings that name them.
+    pub(super) fn add_app(&mut self, app: &App, place: impl Fn(&'static str) -> String) {
+        if let Some(port) = app.port {
+            let place = place("app_port");
+            let settled = place != "PORT";
+            self.plans.push(Plan { settled, ..Plan::new("app", place, Origin::Port(port)) });
         }
+        if let Some(url) = &app.url {
+            let source = Source::url(Text::Given(url.to_string()));
+            let plan = Plan::new("app-url", place("app_url"), Origin::Source(source));
+            self.plans.push(Plan { settled: true, ..plan });
+        }
+    }
+
+    /// What is found in the app's environment. Two variables for one dependency are two checks where they differ.
+    pub(super) fn discover(&mut self, env: &Environment, read: ReadFile) {
+        for dependency in discovery::look(env) {
+            let mut known = Vec::new();
+            for found in dependency.found {
+                let name = match known.is_empty() {
+                    true => dependency.name.to_owned(),
+                    false => normal(&found.variable),
+                };
+                let source = found.source;
+                let plan = Plan::new(name, found.variable.clone(), Origin::Source(source.clone()));
+                let url = source.read(read, &mut Options::default());
+                if url.as_ref().is_ok_and(|url| {
+                    known.iter().any(|other| discovery::same(url, other, dependency.port))
+                }) {
+                    continue;
+                }
+                // Its options too have to be understood, and without leave to end in a mistake.
+                match url.and_then(|url| plan.parts(read, false).map(|_| url)) {
+                    Ok(url) => {
+                        known.push(url);
+                        self.plans.push(plan);
+                    }
+                    Err(wrong) => self.ignored.push((found.variable, wrong)),
+                }
+            }
+        }
+    }
+
+    /// What stead was told of checks by name, each source's over what was there.
+    pub(super) fn configure(&mut self, sources: [Vec<Configured>; 3]) -> Result<(), Mistake> {
+        let mut told: BTreeMap<String, Configured> = BTreeMap::new();
+        for source in sources {
+            let mut by_this = BTreeMap::new();
+            for configured in source {
+                let place = configured.place.clone();
+                if by_this.insert(configured.name.clone(), configured).is_some() {
+                    return Err(Mistake::at(place, "there is another check of that name"));
+                }
+            }
+            told.append(&mut by_this);
+        }
+        told.into_values().try_for_each(|configured| self.lay_over(configured))
+    }
+
+    fn lay_over(&mut self, configured: Configured) -> Result<(), Mistake> {
+        let Configured { name, place, what, options, keys } = configured;
+        let known = self.plans.iter_mut().find(|plan| plan.name == name);
+        match (what, known) {
+            (What::Options, Some(plan)) => {
+                (plan.options, plan.keys) = (options, keys);
+                plan.place = format!("{}, {place}", plan.place);
+            }
+            (What::Options, None) if CAN_BE_FOUND.contains(&name.as_str()) => {
+                let wrong = "options for a check that the app's environment says nothing of";
+                self.ignored.push((place, wrong.to_owned()));
+            }
+            (What::Options, None) => {
+                let names = CAN_BE_FOUND.iter().map(|name| (*name).to_owned());
+                let hint = suggestion(&name, names);
+                return Err(Mistake::at(place, format!("no url of this check{hint}")));
+            }
+            (_, Some(plan)) if plan.settled => {
+                let wrong = format!("{} is a check of that name already", plan.place);
+                return Err(Mistake::at(place, wrong));
+            }
+            (What::Off, _) => self.plans.retain(|plan| plan.name != name),
+            (What::Source(source), known) => {
+                let plan = Plan { options, keys, ..Plan::new(name, place, Origin::Source(source)) };
+                match known {
+                    Some(known) => *known = plan,
+                    None => self.plans.push(plan),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the checks. `live` puts the app's own into that group.
+    pub(super) fn make(self, live: bool, read: ReadFile) -> Result<Checks, Mistake> {
+        let mut checks = Checks { ignored: self.ignored, ..Checks::default() };
+        for plan in self.plans {
+            let is_own = plan.is_own();
+            let (check, shown) = plan.make(live, read)?;
+            if is_own {
+                checks.app.push(check)
+            } else {
+                checks.others.push(check)
+            }
+            checks.shown.push(shown);
+        }
+        Ok(checks)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
-use super::checks::normal;
 use super::setting::{SETTINGS, suggestion};
+use super::source::Text;
 use super::{Flag, Mistake, text};
 
 /// How many characters of a label are kept: it stands in every answer and on every line.
@@ -55,8 +55,9 @@ impl Environment {
             if value.is_empty() || is_injected(name, value) || name.starts_with(CHECK) {
                 continue;
             }
-            let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) else {
-                let names = SETTINGS.iter().map(|setting| setting.variable());
+            let known = SETTINGS.iter().filter(|setting| setting.key != "check");
+            let Some(setting) = known.clone().find(|setting| setting.variable() == name) else {
+                let names = known.map(|setting| setting.variable());
                 return Err(Mistake::at(
                     name,
                     format!("no such variable{}", suggestion(name, names)),
@@ -67,15 +68,30 @@ impl Environment {
         Ok(settings)
     }
 
-    /// The name, the variable and the URL of each `STEAD_CHECK_<NAME>`.
-    pub(super) fn checks(&self) -> Vec<(String, String, Result<String, Mistake>)> {
-        let checks = self.variables.iter().filter_map(|(variable, value)| {
+    /// What the app has as `name`, or as the file that `NAME_FILE` names, with the variable that says so. It is empty where
+    /// the variable is set to nothing.
+    pub(super) fn text(&self, name: &str) -> Option<(String, Text)> {
+        let get = |name: &str| self.variables.iter().find(|(known, _)| known == name);
+        let file = format!("{name}_FILE");
+        match (get(name), get(&file)) {
+            (Some((_, value)), _) if !value.is_empty() => {
+                let text = value.to_str().map_or(Text::Broken, |text| Text::Given(text.to_owned()));
+                Some((name.to_owned(), text))
+            }
+            (_, Some((_, path))) if !path.is_empty() => Some((file, Text::File(path.into()))),
+            (Some(_), _) => Some((name.to_owned(), Text::Given(String::new()))),
+            (None, _) => None,
+        }
+    }
+
+    /// Each `STEAD_CHECK_<NAME>`: the variable, the name behind its beginning, and the value.
+    pub(super) fn checks(&self) -> impl Iterator<Item = (&str, &str, &OsStr)> {
+        self.variables.iter().filter_map(|(variable, value)| {
             let variable = variable.to_str()?;
             let name = variable.strip_prefix(CHECK)?;
-            let usable = !value.is_empty() && !self.is_service_beside(variable, value);
-            usable.then(|| (normal(name), variable.to_owned(), text(variable, value.clone())))
-        });
-        checks.collect()
+            let is_check = !value.is_empty() && !self.is_service_beside(variable, value);
+            is_check.then_some((variable, name, value.as_os_str()))
+        })
     }
 
     /// Whether Kubernetes set it for a Service named `stead-check-...`: of such a form, and the Service's host beside it.

@@ -16,19 +16,48 @@ pub struct Entry {
     pub values: Vec<String>,
 }
 
-/// Reads the file's text. `path` is for the mistakes' sake.
-pub fn parse(path: &str, text: &str) -> Result<Vec<Entry>, Mistake> {
+/// One `[check.<name>]`.
+#[derive(Debug)]
+pub struct Table {
+    /// The name.
+    pub name: String,
+    /// The file, its line and its key.
+    pub place: String,
+    /// What it holds.
+    pub keys: Vec<Key>,
+}
+
+/// One key of a check's table.
+#[derive(Debug)]
+pub struct Key {
+    /// The key.
+    pub name: String,
+    /// Its value as text; a list's items with commas between them.
+    pub value: String,
+    /// The file, its line and its key.
+    pub place: String,
+}
+
+/// The settings and the checks of the file's text. `path` is for the mistakes' sake.
+pub fn parse(path: &str, text: &str) -> Result<(Vec<Entry>, Vec<Table>), Mistake> {
     let line_of = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(span.start));
         // The parser's message can quote the file, whose values are nobody's business.
         Mistake::at(format!("{path}:{line}"), "not valid TOML (write key = \"value\")")
     })?;
-    let mut entries = Vec::new();
+    let (mut entries, mut tables) = (Vec::new(), Vec::new());
     for (key, value) in table.get_ref() {
         let line = line_of(key.span().start);
         let name = key.get_ref().to_string();
         let place = format!("{path}:{line}: {name}");
+        if name == "check" {
+            let place = |at: usize, name: &str| format!("{path}:{}: {name}", line_of(at));
+            tables = checks(value.get_ref(), &place).map_err(|(at, name, wrong)| {
+                Mistake::at(place(at.unwrap_or(key.span().start), &name), wrong)
+            })?;
+            continue;
+        }
         let known = SETTINGS.iter().find(|setting| setting.key == name && setting.in_file());
         let Some(setting) = known else {
             let keys = SETTINGS.iter().filter(|s| s.in_file()).map(|s| s.key.to_owned());
@@ -37,7 +66,47 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Entry>, Mistake> {
         let values = values(value.get_ref(), setting).map_err(|wrong| Mistake::at(place, wrong))?;
         entries.push(Entry { key: name, line, values });
     }
-    Ok(entries)
+    Ok((entries, tables))
+}
+
+/// Where in the text a mistake is, if it is known, the name of the key, and what is wrong.
+type Misplaced = (Option<usize>, String, &'static str);
+
+/// The tables of `[check]`, in the order of the file. `place` says where a key of this name at this byte stands.
+fn checks(value: &DeValue, place: &dyn Fn(usize, &str) -> String) -> Result<Vec<Table>, Misplaced> {
+    let none = "not a table (write [check.<name>])";
+    let DeValue::Table(checks) = value else {
+        return Err((None, "check".to_owned(), none));
+    };
+    let mut tables = Vec::new();
+    for (name, value) in checks {
+        let (at, dotted) = (name.span().start, format!("check.{}", name.get_ref()));
+        let DeValue::Table(table) = value.get_ref() else {
+            return Err((Some(at), dotted, none));
+        };
+        let mut keys = Vec::new();
+        for (key, value) in table {
+            let (at, dotted) = (key.span().start, format!("{dotted}.{}", key.get_ref()));
+            let value =
+                joined(value.get_ref()).map_err(|wrong| (Some(at), dotted.clone(), wrong))?;
+            let name = key.get_ref().to_string();
+            keys.push(Key { name, value, place: place(at, &dotted) });
+        }
+        let name = name.get_ref().to_string();
+        tables.push((at, Table { name, place: place(at, &dotted), keys }));
+    }
+    tables.sort_by_key(|(at, _)| *at);
+    Ok(tables.into_iter().map(|(_, table)| table).collect())
+}
+
+fn joined(value: &DeValue) -> Result<String, &'static str> {
+    match value {
+        DeValue::Array(list) => {
+            let items = list.iter().map(|item| single(item.get_ref()));
+            Ok(items.collect::<Result<Vec<_>, _>>()?.join(","))
+        }
+        value => single(value),
+    }
 }
 
 /// The texts of a value: of one, or of a list where the setting may be repeated.
@@ -71,7 +140,7 @@ mod tests {
 
     #[test]
     fn values_come_with_their_lines() {
-        let entries = parse("f", "# first\ngrace = \"10s\"\n\nrewrite = [\"TERM:QUIT\", \"HUP:0\"]\napp_live = true\napp_port = 80\n").unwrap();
+        let entries = parse("f", "# first\ngrace = \"10s\"\n\nrewrite = [\"TERM:QUIT\", \"HUP:0\"]\napp_live = true\napp_port = 80\n").unwrap().0;
         let mut found: Vec<_> =
             entries.iter().map(|e| (e.line, e.key.as_str(), e.values.join(" "))).collect();
         found.sort();
@@ -82,6 +151,33 @@ mod tests {
             (6, "app_port", "80"),
         ];
         assert_eq!(found, expected.map(|(line, key, values)| (line, key, values.to_owned())));
+    }
+
+    #[test]
+    fn checks_are_tables_with_the_lines_of_their_keys() {
+        let text = "[check.b]\nurl = \"tcp://b:1\"\ninterval = 5\n\n[check.a]\ngroup = [\"ready\", \"live\"]\n";
+        let (_, tables) = parse("f", text).unwrap();
+        let keys = |table: &Table| -> Vec<(String, String, String)> {
+            let mut keys: Vec<_> = table.keys.iter().collect();
+            keys.sort_by_key(|key| key.place.clone());
+            keys.iter().map(|k| (k.name.clone(), k.value.clone(), k.place.clone())).collect()
+        };
+        let key = |name: &str, value: &str, place: &str| (name.into(), value.into(), place.into());
+        assert_eq!((&*tables[0].name, &*tables[0].place), ("b", "f:1: check.b"));
+        assert_eq!(
+            keys(&tables[0]),
+            [
+                key("url", "tcp://b:1", "f:2: check.b.url"),
+                key("interval", "5", "f:3: check.b.interval")
+            ]
+        );
+        assert_eq!(keys(&tables[1]), [key("group", "ready,live", "f:6: check.a.group")]);
+        assert_eq!(mistake("check = 1\n"), "f:1: check: not a table (write [check.<name>])");
+        assert_eq!(
+            mistake("\n[check]\na = 1\n"),
+            "f:3: check.a: not a table (write [check.<name>])"
+        );
+        assert!(mistake("[check.a]\nx = 1.5\n").starts_with("f:2: check.a.x: neither text"));
     }
 
     #[test]

@@ -2,24 +2,31 @@
 //! Pure over its arguments; nothing here reads the process's own environment.
 
 mod checks;
+mod common;
+mod configured;
+mod discovery;
 mod environment;
 mod file;
+mod libpq;
+mod plan;
 pub mod setting;
+mod source;
 mod sources;
 pub mod value;
 
 use std::ffi::OsString;
-use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use hyper::Uri;
 use tracing::level_filters::LevelFilter;
 
+use checks::Plans;
 pub use environment::{Environment, Labels};
+pub use plan::Shown;
 use sources::Sources;
 use value::{Patience, Wrong};
 
+pub use crate::check::recipe::ReadFile;
 use crate::check::registry::Check;
 use crate::supervisor::Terms;
 
@@ -116,8 +123,12 @@ pub struct Config {
     pub wait: Patience,
     /// The app's own checks.
     pub app: App,
-    /// The checks that are configured by name.
+    /// The app's own checks.
+    pub app_checks: Vec<Check>,
+    /// The checks of its dependencies.
     pub checks: Vec<Check>,
+    /// All checks as understood, and where each came from.
+    pub shown: Vec<Shown>,
     /// Where the endpoints listen.
     pub listen: Listen,
     /// Who sees the details.
@@ -143,9 +154,6 @@ pub struct Row {
     pub from: String,
 }
 
-/// Reads a file whole; `std::fs::read_to_string`, but for tests.
-pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
-
 impl Config {
     /// Puts the configuration together, or says the first mistake.
     pub fn load(flags: &[Flag], env: &Environment, read: ReadFile) -> Result<Self, Mistake> {
@@ -167,17 +175,32 @@ impl Config {
             let wrong = format!("{listen} is the app's own port; the endpoints need another one");
             return Err(Mistake::at(from.place("listen"), wrong));
         }
+        let mut plans = Plans::default();
+        plans.add_app(&app, |key| from.place(key));
+        if discover {
+            plans.discover(env, read);
+        }
+        let tables = configured::of_tables(std::mem::take(&mut from.tables))?;
+        plans.configure([tables, configured::of_variables(env)?, configured::of_flags(flags)?])?;
+        let checks = plans.make(app.live, read)?;
+        // A worker that shares an environment file switches its port off knowingly.
+        if app.live && checks.app.is_empty() && !from.has("app_port") {
+            let wrong = "there is no check of the app (set --app-port or --app-url)";
+            return Err(Mistake::at(from.place("app_live"), wrong));
+        }
         Ok(Self {
             terms,
             signal_group,
             wait,
             app,
-            checks: checks::collect(env)?,
+            app_checks: checks.app,
+            checks: checks.others,
+            shown: checks.shown,
             listen,
             details,
             events,
             labels: env.labels(),
-            ignored: from.ignored,
+            ignored: from.ignored.into_iter().chain(checks.ignored).collect(),
             rows: from.rows,
         })
     }

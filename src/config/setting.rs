@@ -60,6 +60,7 @@ pub const SETTINGS: &[Setting] = &[
     valued("app_port", "PORT|off", "$PORT", "the app is up when this port accepts connections"),
     valued("app_url", "URL", "none", "the app is up when this URL answers 200 to 399"),
     switch("app_live", "the app's checks count for liveness too"),
+    repeated("check", "NAME=URL", "check a dependency (as a variable: STEAD_CHECK_<NAME>=URL)"),
     Setting {
         flag: false,
         ..valued("listen", "[HOST:]PORT|off", "[::]:9321", "where the endpoints listen")
@@ -70,7 +71,12 @@ pub const SETTINGS: &[Setting] = &[
         "always",
         "who sees why a check fails, and the page",
     ),
-    valued("discover", "on|off", "on", "look for the app's PORT in the environment"),
+    valued(
+        "discover",
+        "on|off",
+        "on",
+        "look for checks in the app's environment (PORT, DATABASE_URL...)",
+    ),
     valued("logs", "raw", "raw", "how the command's output goes through"),
     valued("log_format", "auto|json|text", "auto", "the form of stead's own events on stderr"),
     valued(
@@ -110,9 +116,9 @@ impl Setting {
         format!("STEAD_{}", self.key.to_ascii_uppercase())
     }
 
-    /// Whether it may stand in the file: all but the file's own path.
+    /// Whether it is a key of the file: all but the file's own path, and checks, which have tables.
     pub fn in_file(&self) -> bool {
-        self.key != "config"
+        !["config", "check"].contains(&self.key)
     }
 }
 

@@ -27,6 +27,7 @@ struct Raw {
 /// All sources, laid over each other.
 pub(super) struct Sources {
     raw: HashMap<&'static str, Raw>,
+    pub(super) tables: Vec<file::Table>,
     pub(super) rows: Vec<Row>,
     pub(super) ignored: Vec<(String, Wrong)>,
 }
@@ -42,10 +43,7 @@ impl Sources {
             list.iter().rfind(|(key, _)| *key == "config").map(|(_, path)| path.clone())
         };
         let path = named(flags).or_else(|| named(&variables));
-        let mut raw = HashMap::new();
-        for entry in read_file(path.as_deref(), read)? {
-            raw.insert(entry.0, entry.1);
-        }
+        let (mut raw, tables) = read_file(path.as_deref(), read)?;
         for (key, text) in variables {
             let place = by_key(key).map(|s| s.variable()).unwrap_or_default();
             let list = by_key(key).is_some_and(|s| s.repeatable);
@@ -58,7 +56,7 @@ impl Sources {
             given.entry(key).or_insert(Raw { texts: Vec::new(), place }).texts.push(text.clone());
         }
         raw.extend(given);
-        Ok(Self { raw, rows: Vec::new(), ignored: Vec::new() })
+        Ok(Self { raw, tables, rows: Vec::new(), ignored: Vec::new() })
     }
 
     /// The setting's value; the last one where it was given more than once.
@@ -95,6 +93,11 @@ impl Sources {
             Some(raw) => raw.place.clone(),
             None => by_key(key).map(|setting| setting.variable()).unwrap_or_default(),
         }
+    }
+
+    /// Whether a source has the setting.
+    pub(super) fn has(&self, key: &'static str) -> bool {
+        self.raw.contains_key(key)
     }
 
     /// Adds a row to `stead config`.
@@ -178,11 +181,6 @@ impl Sources {
         let url = self.one("app_url", value::app_url)?;
         self.show("app_url", url.as_ref().map_or("none".to_owned(), value::show_url));
         let live = self.switch("app_live")?;
-        // A worker that shares an environment file switches its port off knowingly.
-        if live && port.is_none() && url.is_none() && set.is_none() {
-            let wrong = "there is no check of the app (set --app-port or --app-url)";
-            return Err(Mistake::at(self.place("app_live"), wrong));
-        }
         Ok(App { port, url, live })
     }
 
@@ -226,23 +224,26 @@ impl Sources {
     }
 }
 
-/// The entries of the file at `path`, which must be there when it was asked for.
-fn read_file(path: Option<&str>, read: ReadFile) -> Result<Vec<(&'static str, Raw)>, Mistake> {
+/// What the file says: settings, and the tables of checks.
+type Said = (HashMap<&'static str, Raw>, Vec<file::Table>);
+
+/// What the file at `path` says, which must be there when it was asked for.
+fn read_file(path: Option<&str>, read: ReadFile) -> Result<Said, Mistake> {
     let text = match (path, read(Path::new(path.unwrap_or(DEFAULT_FILE)))) {
         (_, Ok(text)) => text,
-        (None, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        (None, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(Said::default()),
         (_, Err(error)) => {
             let path = path.unwrap_or(DEFAULT_FILE);
             return Err(Mistake::at(path, format!("cannot read the configuration file: {error}")));
         }
     };
     let path = path.unwrap_or(DEFAULT_FILE);
-    let entries = file::parse(path, &text)?;
+    let (entries, tables) = file::parse(path, &text)?;
     let raw = entries.into_iter().filter_map(|entry| {
         let place = format!("{path}:{}: {}", entry.line, entry.key);
         Some((by_key(&entry.key)?.key, Raw { texts: entry.values, place }))
     });
-    Ok(raw.collect())
+    Ok((raw.collect(), tables))
 }
 
 /// The parts of a variable that holds a list.

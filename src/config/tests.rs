@@ -1,5 +1,7 @@
 //! The configuration put together from sources that are plain values.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
