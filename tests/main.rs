@@ -21,6 +21,7 @@ mod configuration;
 mod containers;
 mod dialects;
 mod disclosure;
+mod discovery;
 mod drain;
 mod early_signals;
 mod endpoints;

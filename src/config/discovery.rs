@@ -63,19 +63,14 @@ fn of_variable(
     Some(Found { variable, source: Source::of(BTreeMap::from([(MAIN, text)]), url) })
 }
 
-/// A whole URL, of one of these kinds.
+/// A whole URL, of one of these kinds: `file:./dev.db` is Prisma's, and no file that stead should look at.
 fn of_kind(texts: &Texts, options: &mut Options, kinds: &[&str]) -> Result<Url, Wrong> {
-    let text = found(texts, MAIN).trim();
-    let scheme = text.strip_prefix("jdbc:").unwrap_or(text).split(':').next().unwrap_or_default();
-    let kind = scheme.split('+').next().unwrap_or_default().to_ascii_lowercase();
-    if kind == "mongodb" {
-        return Err("MongoDB is not checked yet".to_owned());
+    let url = Url::parse(found(texts, MAIN), options)?;
+    match url.kind() {
+        kind if kinds.contains(&kind) => Ok(url),
+        "mongodb" => Err("MongoDB is not checked yet".to_owned()),
+        _ => Err("a scheme that stead does not check here".to_owned()),
     }
-    // Not taken apart before it is known to be a URL that stead reads as its owner does: `file:./dev.db` is Prisma's.
-    if text.contains("://") && !kinds.contains(&kind.as_str()) || text.starts_with("file:") {
-        return Err("a scheme that stead does not check here".to_owned());
-    }
-    Url::parse(text, options)
 }
 
 fn postgres(texts: &Texts, options: &mut Options) -> Result<Url, Wrong> {
@@ -94,7 +89,7 @@ fn rabbitmq(texts: &Texts, options: &mut Options) -> Result<Url, Wrong> {
 }
 
 fn mongodb(texts: &Texts, options: &mut Options) -> Result<Url, Wrong> {
-    of_kind(texts, options, &["mongodb"])
+    of_kind(texts, options, &[])
 }
 
 /// `REDIS_HOST`, which many apps have in the place of a URL, with its port, user and password.
