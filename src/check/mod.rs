@@ -18,6 +18,7 @@ mod postgres;
 pub mod recipe;
 mod redis;
 pub mod registry;
+mod schedule;
 pub mod secret;
 pub mod status;
 mod stream;

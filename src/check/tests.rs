@@ -75,7 +75,8 @@ fn held() -> [usize; 3] {
 /// So many attempts at each target, one after the other at each, all targets side by side.
 async fn ask(targets: &[Arc<Target>], attempts: usize) {
     let mut tasks = JoinSet::new();
-    for target in targets.iter().cloned() {
+    for target in targets {
+        let target = Arc::clone(target);
         tasks.spawn(async move {
             for _ in 0..attempts {
                 let asked = target.clone();

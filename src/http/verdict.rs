@@ -176,4 +176,26 @@ mod tests {
         assert_eq!(judge(Group::Startup, Phase::Finished, &findings, &findings), Verdict::Ok);
         assert_eq!(judge(Group::Startup, Phase::Starting, &findings, &findings), Verdict::Starting);
     }
+
+    #[test]
+    fn a_required_check_that_complains_leaves_the_app_ready_and_degraded() {
+        let complaining = finding("redis", State::Degraded);
+        assert_eq!(ready(Phase::Running, std::slice::from_ref(&complaining)), Verdict::Degraded);
+        let one = |state| judge_one(Group::Ready, Phase::Running, &[], &finding("redis", state));
+        assert_eq!(one(State::Degraded), Verdict::Degraded);
+        assert_eq!(one(State::Unknown), Verdict::Unavailable);
+    }
+
+    #[test]
+    fn what_the_start_does_not_need_gates_nothing_and_ends_no_life() {
+        let optional =
+            |state| [Finding { need: Need::Degraded, groups: LIVE, ..finding("search", state) }];
+        let never_up = optional(State::Down);
+        let startup = judge(Group::Startup, Phase::Running, &never_up, &never_up);
+        assert_eq!(startup, Verdict::Ok);
+        assert_eq!(judge(Group::Live, Phase::Running, &never_up, &never_up), Verdict::Ok);
+        assert_eq!(ready(Phase::Running, &never_up), Verdict::Degraded);
+        let unknown = [finding("database", State::Unknown)];
+        assert_eq!(judge(Group::Startup, Phase::Running, &unknown, &unknown), Verdict::Starting);
+    }
 }
