@@ -114,48 +114,61 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
     };
     let all = view.registry.findings();
     let phase = *view.phase.borrow();
-    let now = SystemTime::now();
     let query = query(request.uri().query().unwrap_or_default());
-    let (group, endpoint, verdict, findings, excluded) = match route {
-        Route::Page if details => {
-            return written(StatusCode::OK, HTML, page::render(phase, &all, &view.labels, now));
+    let (verdict, findings, excluded) = match route {
+        Route::Page | Route::Metrics if !details => return not_found(),
+        Route::Page => {
+            let page = page::render(phase, &all, &view.labels, SystemTime::now());
+            return written(StatusCode::OK, HTML, page);
         }
-        Route::Metrics if details => {
-            let format = if accepts(request, OPEN_METRICS) {
-                Format::OpenMetrics
-            } else {
-                Format::Prometheus
-            };
-            let text = metrics::render(phase, all, format);
-            return written(StatusCode::OK, format.content_type(), text);
+        Route::Metrics => {
+            let is_open = accepts(request, OPEN_METRICS);
+            let format = if is_open { Format::OpenMetrics } else { Format::Prometheus };
+            return written(
+                StatusCode::OK,
+                format.content_type(),
+                metrics::render(phase, all, format),
+            );
         }
-        Route::Page | Route::Metrics => return not_found(),
         Route::Group(group) => {
             let in_group = all.iter().filter(|finding| counts(finding, group)).cloned();
             let (left_out, counted): (Vec<Finding>, Vec<Finding>) =
                 in_group.partition(|finding| query.excluded.contains(&&*finding.name));
-            (group, String::new(), judge(group, phase, &all, &counted), counted, left_out)
+            (judge(group, phase, &all, &counted), counted, left_out)
         }
         Route::One(group, name) => {
             let one = all.iter().find(|finding| *finding.name == *name && counts(finding, group));
             let Some(one) = one else { return not_found() };
-            let verdict = judge_one(group, phase, &all, one);
-            (group, format!("/{name}"), verdict, vec![one.clone()], Vec::new())
+            (judge_one(group, phase, &all, one), vec![one.clone()], Vec::new())
         }
     };
     let excluded = excluded.into_iter().map(|finding| finding.name).collect();
-    let labels = &view.labels;
+    let (labels, now) = (&view.labels, SystemTime::now());
     let report = Report { verdict, phase, findings, excluded, labels, details, now };
-    let status =
-        if verdict.is_success() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    if query.verbose {
-        let endpoint = format!("{}{endpoint}", group.path().trim_start_matches('/'));
-        return written(status, TEXT, report.verbose(&endpoint));
+    told(request, route, &report, query.verbose)
+}
+
+/// A report in the form that the client asks for.
+fn told<B>(
+    request: &Request<B>,
+    route: Route<'_>,
+    report: &Report<'_>,
+    verbose: bool,
+) -> Response<Full<Bytes>> {
+    let is_success = report.verdict.is_success();
+    let status = if is_success { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    match route {
+        Route::Group(group) if verbose => {
+            let endpoint = group.path().trim_start_matches('/');
+            written(status, TEXT, report.verbose(endpoint))
+        }
+        Route::One(group, name) if verbose => {
+            let endpoint = format!("{}/{name}", group.path().trim_start_matches('/'));
+            written(status, TEXT, report.verbose(&endpoint))
+        }
+        _ if accepts(request, HEALTH_JSON) => written(status, HEALTH_JSON, report.ietf_json()),
+        _ => written(status, JSON, report.json()),
     }
-    if accepts(request, HEALTH_JSON) {
-        return written(status, HEALTH_JSON, report.ietf_json());
-    }
-    written(status, JSON, report.json())
 }
 
 /// Whether a media type is among those that the client names.
