@@ -56,11 +56,15 @@ const WELCOME: &[u8] = &[b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I'];
 const KERBEROS: &[u8] = &[b'R', 0, 0, 0, 8, 0, 0, 0, 7];
 /// A message whose length is too short to be one.
 const GARBAGE: &[u8] = &[b'R', 0, 0, 0, 1, 0, 0, 0, 0];
+/// ErrorResponse, of an administrator who ends the session.
+const GOODBYE: &[u8] = b"E\0\0\0\x18SFATAL\0C57P01\0Mbye\0\0";
+/// ErrorResponse, of a transaction that must not write; then ReadyForQuery.
+const READ_ONLY: &[u8] = b"E\0\0\0\x18SERROR\0C25006\0Mbye\0\0Z\0\0\0\x05I";
 const READY: &[u8] = &[b'Z', 0, 0, 0, 5, b'I'];
 const SLOW: &[u8] =
     &[b'R', 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-const FAULTS: [(&str, &[Step], &str); 19] = [
+const FAULTS: [(&str, &[Step], &str); 21] = [
     ("prefer", &[Hang], "timeout at tls"),
     ("prefer", &[Hear, Say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Hang], "protocol at tls"),
     ("prefer", &[Hear, Say(b"E"), Close], "protocol at tls"),
@@ -84,6 +88,9 @@ const FAULTS: [(&str, &[Step], &str); 19] = [
     ("disable", &[Hear, Say(WELCOME), Hear, Reset], "connect_reset at query"),
     ("disable", &[Hear, Say(WELCOME), Hear, Say(GARBAGE), Hang], "protocol at query"),
     ("disable", &[Hear, Say(WELCOME), Hear, Say(READY), Hang], "protocol at query"),
+    // What it said before it closed counts, and not that it closed.
+    ("disable", &[Hear, Say(WELCOME), Hear, Say(GOODBYE), Close], "shutting_down at query"),
+    ("disable", &[Hear, Say(WELCOME), Hear, Say(READ_ONLY), Hang], "wrong_role at query"),
 ];
 
 #[test]

@@ -114,7 +114,7 @@ fn a_full_server_is_degraded_for_who_was_in_before_and_down_for_who_was_not() {
     gets_up(&stead);
     assert!(until(LIMIT, || server.connections_of_stead() == 1), "no connection is held");
     // Superusers may take the last three too, so that what stead loses is not free for it.
-    let others: Vec<_> = (0..11).map(|_| Guest::of(&server)).collect();
+    let _others: Vec<_> = (0..11).map(|_| Guest::of(&server)).collect();
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                 WHERE application_name = 'stead'";
     server.query(kill);
@@ -123,9 +123,6 @@ fn a_full_server_is_degraded_for_who_was_in_before_and_down_for_who_was_not() {
     assert_eq!(stead.status("/readyz"), 200, "{}", stead.get("/readyz").json());
     // One that starts now has nothing to go by but the refusal.
     super::is_down(&url, "too_many_connections at authenticate");
-    drop(others);
-    let back = until(3 * LIMIT, || server.connections_of_stead() == 1);
-    assert!(back, "no connection is held again");
     let changes = stead.events_of("check changed");
     assert!(changes.iter().all(|change| change["status"] != "down"), "{changes:?}");
 }

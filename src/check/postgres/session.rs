@@ -74,11 +74,14 @@ impl Session {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(answer);
             }
-            match Pin::new(&mut *connection).poll(cx) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                // The connection ends only with its client; if it does, there is no answer.
-                Poll::Ready(Ok(())) => Poll::Ready(Ok(Vec::new())),
+            let Poll::Ready(end) = Pin::new(&mut *connection).poll(cx) else {
+                return Poll::Pending;
+            };
+            // A server that ends the connection may have said why, in what has been read before its end.
+            match (answer.as_mut().poll(cx), end) {
+                (Poll::Ready(answer), _) => Poll::Ready(answer),
+                (Poll::Pending, Err(error)) => Poll::Ready(Err(error)),
+                (Poll::Pending, Ok(())) => Poll::Ready(Ok(Vec::new())),
             }
         });
         let rows = messages.await?.into_iter().filter_map(|message| match message {
