@@ -39,6 +39,8 @@ pub(super) enum Failure {
     Refused(ServerError),
     /// What came is no answer to what was asked.
     Malformed(&'static str),
+    /// Another node, which should have had the answer, could not be asked.
+    Elsewhere(ProbeError),
 }
 
 impl Connection {
@@ -132,6 +134,7 @@ impl Failure {
             // A server that wants a client's certificate says so when TLS is agreed on for all that the client knows.
             Self::Lost(error) => tls::failed(error),
             Self::Malformed(text) => ProbeError::new(Class::Protocol, text),
+            Self::Elsewhere(error) => error,
             Self::Refused(error) => {
                 let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
                 ProbeError::new(class_of(&error).unwrap_or(otherwise), text.trim_end())

@@ -1,6 +1,7 @@
 //! Where a URL leads to and who stead is there, in all the forms that clients of Redis take.
 
 use percent_encoding::percent_decode_str;
+use redis::ServerError;
 
 use super::connection::Login;
 use crate::check::address::Address;
@@ -61,6 +62,15 @@ fn server(url: &Url) -> Result<(Place, &str), Wrong> {
     Ok((Place::Host(place), url.path.trim_matches('/')))
 }
 
+/// Where a node of a cluster says that a key is: `MOVED slot host:port`, without a host where it is the same one
+/// (redis.io, "Redis cluster specification").
+pub(super) fn moved_to(error: &ServerError, from: &Place) -> Option<Place> {
+    let (_, address) = error.details()?.split_once(' ')?;
+    let (host, port) = address.trim().rsplit_once(':')?;
+    let host = if host.is_empty() { from.host() } else { host };
+    Some(Place::Host(Address::new(host, port.parse().ok()?)))
+}
+
 /// User, password and database, each also as a query key, which wins as it does in Redis' own clients.
 fn login(url: &Url, path: &str) -> Result<Login, Wrong> {
     let user = url.value("username").map(str::to_owned).or_else(|| url.user.clone());
@@ -96,6 +106,8 @@ fn decoded(text: &str) -> Result<String, Wrong> {
 
 #[cfg(test)]
 mod tests {
+    use redis::{Value, parse_redis_value};
+
     use super::*;
 
     fn parse(text: &str) -> Result<(Location, Options), Wrong> {
@@ -161,6 +173,25 @@ mod tests {
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(wrong), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_moved_is_followed_to_its_node() {
+        let from = Place::Host(Address::new("first", 1));
+        for (answer, host) in [
+            ("-MOVED 3999 127.0.0.1:6381\r\n", Some("127.0.0.1")),
+            ("-MOVED 3999 node.internal:6381\r\n", Some("node.internal")),
+            ("-MOVED 3999 :6381\r\n", Some("first")),
+            ("-MOVED 3999 ::1:6381\r\n", Some("::1")),
+            ("-MOVED 3999 ?:99999\r\n", None),
+            ("-MOVED\r\n", None),
+        ] {
+            let Ok(Value::ServerError(error)) = parse_redis_value(answer.as_bytes()) else {
+                panic!("{answer}");
+            };
+            let place = moved_to(&error, &from);
+            assert_eq!(place.as_ref().map(Place::host), host, "{answer}");
         }
     }
 

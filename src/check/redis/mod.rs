@@ -4,6 +4,7 @@ mod connection;
 mod location;
 mod verdict;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -132,14 +133,7 @@ impl RedisTarget {
 
     /// A round on a new connection.
     async fn ask_new(&self, progress: &Progress) -> Result<(Held<Session>, Facts), ProbeError> {
-        let (mut stream, address) = self.place.connect(progress).await?;
-        if let Some(tls) = &self.tls {
-            stream = tls.handshake(stream, self.place.host(), progress).await?;
-        }
-        progress.enter(Stage::Authenticate);
-        let mut link = Connection::log_in(stream, &self.login)
-            .await
-            .inspect_err(|error| stage_of(error, progress))?;
+        let (mut link, address) = self.open(&self.place, progress).await?;
         let facts = self.ask(&mut link, progress).await.map_err(|failure| {
             let error = failure.explain(Class::Protocol);
             stage_of(&error, progress);
@@ -147,6 +141,22 @@ impl RedisTarget {
         })?;
         let session = Session { role: facts.role(), link };
         Ok((Held::new(session, address), facts))
+    }
+
+    /// A new connection, logged in.
+    async fn open(
+        &self,
+        place: &Place,
+        progress: &Progress,
+    ) -> Result<(Connection, Option<SocketAddr>), ProbeError> {
+        let (mut stream, address) = place.connect(progress).await?;
+        if let Some(tls) = &self.tls {
+            stream = tls.handshake(stream, place.host(), progress).await?;
+        }
+        progress.enter(Stage::Authenticate);
+        let link = Connection::log_in(stream, &self.login).await;
+        let link = link.inspect_err(|error| stage_of(error, progress))?;
+        Ok((link, address))
     }
 
     /// All questions of a round.
@@ -162,11 +172,32 @@ impl RedisTarget {
             facts.cluster = self.cluster_info.ask(link, cmd("CLUSTER").arg("INFO")).await?;
         }
         if let Some(list) = &self.list {
-            let answer = link.ask(cmd("LLEN").arg(list)).await?;
-            let length = from_redis_value(answer);
-            facts.length = Some(length.map_err(|_| Failure::Malformed("no length of a list"))?);
+            facts.length = Some(self.length(link, cmd("LLEN").arg(list), progress).await?);
         }
         Ok(facts)
+    }
+
+    /// The length of the list; in a cluster another node may have it, and is asked on a connection of its own.
+    async fn length(
+        &self,
+        link: &mut Connection,
+        question: &Cmd,
+        progress: &Progress,
+    ) -> Result<u64, Failure> {
+        let answer = match link.ask(question).await {
+            Err(Failure::Refused(error)) if error.code() == "MOVED" => {
+                let place = location::moved_to(&error, &self.place);
+                let place = place.ok_or(Failure::Malformed("moved to no address"))?;
+                let (mut node, _) =
+                    self.open(&place, progress).await.map_err(Failure::Elsewhere)?;
+                progress.enter(Stage::Query);
+                let answer = node.ask(question).await?;
+                node.quit().await;
+                answer
+            }
+            answer => answer?,
+        };
+        from_redis_value(answer).map_err(|_| Failure::Malformed("no length of a list"))
     }
 
     /// Closes the connection that is held.
