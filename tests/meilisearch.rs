@@ -10,8 +10,12 @@ use crate::harness::{LIMIT, Scratch, free_port, http, stead, until};
 
 /// What `stead check URL` says.
 fn says(url: &str) -> String {
-    let output = stead(["check", url]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    // A busy machine must not make the difference.
+    let join = if url.contains('?') { '&' } else { '?' };
+    let output = stead(["check", &format!("{url}{join}stead_timeout=20s")]).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(!said.contains(MASTER), "{said}");
+    said
 }
 
 fn says_each(cases: &[(String, &str)]) {
@@ -121,7 +125,7 @@ fn every_word_but_available_is_down() {
 fn an_attempt_is_one_connection_and_a_right_that_is_missing_is_not_asked_for_again() {
     let server = Fake::start();
     let url = format!(
-        "meilisearch://:a-search-key@127.0.0.1:{}?stead_index=movies&stead_interval=300ms",
+        "meilisearch://:a-search-key@127.0.0.1:{}?stead_index=movies&stead_interval=300ms&stead_timeout=20s",
         server.port()
     );
     let stead = idle().env("STEAD_CHECK_SEARCH", url).listening().start();
@@ -129,7 +133,9 @@ fn an_attempt_is_one_connection_and_a_right_that_is_missing_is_not_asked_for_aga
     assert!(until(LIMIT, || rounds(&server.seen().0) >= 4), "{:?}", server.seen());
     drop(stead);
     let (requests, connections) = server.seen();
-    assert_eq!(connections, rounds(&requests), "{requests:?}");
+    // The end may have come between a connection and its first question.
+    let rounds = rounds(&requests);
+    assert!((rounds..=rounds + 1).contains(&connections), "{connections}: {requests:?}");
     let denied = |path: &str| requests.iter().filter(|request| *request == path).count();
     assert_eq!((denied("GET /version"), denied("GET /indexes/movies/stats")), (1, 1));
 }
@@ -137,7 +143,8 @@ fn an_attempt_is_one_connection_and_a_right_that_is_missing_is_not_asked_for_aga
 #[test]
 fn a_server_that_must_be_restarted_degrades_and_its_restart_is_seen() {
     let server = Fake::start();
-    let url = format!("meilisearch://127.0.0.1:{}?stead_interval=300ms", server.port());
+    let url =
+        format!("meilisearch://127.0.0.1:{}?stead_interval=300ms&stead_timeout=20s", server.port());
     let stead = idle().env("STEAD_CHECK_SEARCH", url).listening().start();
     stead.wait_for_event("check changed", LIMIT);
     assert_eq!(stead.get("/readyz").json()["status"], "ok");

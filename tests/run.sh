@@ -161,6 +161,7 @@ need promtool prometheus
 need /usr/lib/postgresql/15/bin/postgres postgresql-15
 need psql postgresql-client-15
 need /usr/sbin/pgbouncer pgbouncer
+need rabbitmqctl rabbitmq-server
 need /usr/bin/python3 python3
 need pip3 python3-pip
 need /bin/busybox busybox-static

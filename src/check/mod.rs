@@ -60,7 +60,7 @@ pub enum Target {
     /// A Redis, or what speaks its protocol.
     Redis(Box<RedisTarget>),
     /// A RabbitMQ.
-    Amqp(AmqpTarget),
+    Amqp(Box<AmqpTarget>),
     /// A Meilisearch.
     Meilisearch(MeilisearchTarget),
     /// A command.
@@ -78,7 +78,7 @@ impl Target {
             }
             "redis" | "rediss" | "redis-socket" | "redis-sentinel" | "valkey" | "valkeys"
             | "dragonfly" => RedisTarget::parse(url, options).map(Box::new).map(Self::Redis),
-            "amqp" | "amqps" => AmqpTarget::parse(url, options).map(Self::Amqp),
+            "amqp" | "amqps" => AmqpTarget::parse(url, options).map(Box::new).map(Self::Amqp),
             "meilisearch" => MeilisearchTarget::parse(url, options).map(Self::Meilisearch),
             "http" | "https" | "kong" => HttpTarget::parse(url, options).map(Self::Http),
             "tcp" | "unix" => TcpTarget::parse(url, options).map(Self::Tcp),
