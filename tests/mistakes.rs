@@ -11,7 +11,7 @@ use crate::harness::{Scratch, stead};
 pub const MARKER: &str = "s3cr3t";
 
 /// Every setting: its key in the file, whether it has a flag, and a value that it has no use for.
-pub const SETTINGS: [(&str, bool, &str); 17] = [
+pub const SETTINGS: [(&str, bool, &str); 18] = [
     ("grace", true, MARKER),
     ("drain_delay", true, "-5s3cr3t"),
     ("linger", true, "5 s3cr3t"),
@@ -20,6 +20,7 @@ pub const SETTINGS: [(&str, bool, &str); 17] = [
     ("rewrite", true, "TERM:s3cr3t"),
     ("remap_exit", true, "256:s3cr3t"),
     ("clean_stop_ok", true, MARKER),
+    ("wait", true, MARKER),
     ("app_port", true, "80s3cr3t"),
     ("app_url", true, "https://user:s3cr3t@127.0.0.1/s3cr3t"),
     ("app_live", true, MARKER),

@@ -16,7 +16,7 @@ fn report_of(start: Stead) -> Vec<String> {
     comparable(running.stdout())
 }
 
-fn comparable(lines: Vec<String>) -> Vec<String> {
+pub fn comparable(lines: Vec<String>) -> Vec<String> {
     let differs = [
         "pid ",
         "leads its group",

@@ -84,7 +84,8 @@ pub fn attend(queue: &SignalFd, meaning: &mut impl FnMut(Signal) -> Meaning) -> 
     while let Some(delivery) = queue.next() {
         let signal = delivery.signal;
         // A broken pipe of stead's own comes from stead's own pid; pipe(7).
-        if signal == Signal::CHLD || delivery.from == Pid::own() {
+        let is_own_pipe = signal == Signal::PIPE && delivery.from == Pid::own();
+        if signal == Signal::CHLD || is_own_pipe {
             continue;
         }
         match meaning(signal) {

@@ -10,6 +10,8 @@ use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use tokio::io::unix::AsyncFd;
+
 use super::checked;
 use super::process::Pid;
 use crate::signal::Signal;
@@ -110,6 +112,12 @@ impl SignalFd {
             from: Pid::new(info.ssi_pid as i32),
             by_kernel: info.ssi_code > 0,
         })
+    }
+
+    /// The same queue for a task to wait on. To be called inside the runtime.
+    pub fn into_async(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: the descriptor is the queue's own, and stays open for as long as the queue.
+        Ok(unsafe { AsyncFd::register(self) }?)
     }
 
     /// Waits until a signal is there or `limit` is over (`None`: for ever).
