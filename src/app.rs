@@ -1,6 +1,5 @@
 //! The only place that wires the parts together, and that knows them all.
 
-mod argument;
 mod check_urls;
 mod live;
 mod run;

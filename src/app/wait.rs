@@ -12,10 +12,10 @@ use tracing::info;
 
 use super::live::Live;
 use super::serve::{Serving, watch_alone};
-use super::{Failure, argument, environment, read_file};
+use super::{Failure, environment, read_file};
 use crate::check::registry::{Check, Finding, Need, Registry};
 use crate::config::value::Patience;
-use crate::config::{Config, Mistake};
+use crate::config::{Config, Mistake, checks_of_urls};
 use crate::exit::Exit;
 use crate::logs;
 use crate::signal::Signal;
@@ -40,7 +40,8 @@ pub(super) fn run(
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
     let config = Config::load(&[], &environment(), &read_file)?;
-    let mut checks = if urls.is_empty() { config.checks } else { argument::checks("wait", urls)? };
+    let mut checks =
+        if urls.is_empty() { config.checks } else { checks_of_urls("wait", urls, &read_file)? };
     checks.retain(is_needed);
     let Some(awaited) = Awaited::among(&mut checks, patience) else {
         let wrong = "nothing to wait for: no URL was given, and no required check is configured";

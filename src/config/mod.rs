@@ -12,6 +12,7 @@ mod plan;
 pub mod setting;
 mod source;
 mod sources;
+mod urls;
 pub mod value;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ use checks::Plans;
 pub use environment::{Environment, Labels};
 pub use plan::Shown;
 use sources::Sources;
+pub use urls::checks_of_urls;
 use value::{Patience, Wrong};
 
 pub use crate::check::recipe::ReadFile;
