@@ -9,6 +9,12 @@ use crate::app::{Serve, idle};
 use crate::harness::servers::postgres::{PASSWORD, Postgres};
 use crate::harness::{LIMIT, Running, Scratch, until};
 
+/// What a server logs, at the level of debug1, of a client that leaves without a Terminate message.
+const LEFT_WITHOUT_A_WORD: &str = "unexpected EOF on client connection";
+
+/// A configuration by which each connection is logged, from its beginning to its end.
+const TALKATIVE: &str = "log_connections = on\nlog_min_messages = debug1";
+
 /// Sessions of stead that the server has begun.
 fn begun(server: &Postgres) -> usize {
     server.log().matches("application_name=stead").count()
@@ -31,7 +37,7 @@ fn attempts(stead: &Running, count: u64) {
 
 #[test]
 fn one_connection_serves_all_rounds_and_a_killed_one_is_replaced_without_a_failure() {
-    let server = Postgres::start("log_connections = on\nlog_disconnections = on");
+    let server = Postgres::start(TALKATIVE);
     let mut stead = watching(&server.url("postgres"));
     gets_up(&stead);
     attempts(&stead, 4);
@@ -51,19 +57,17 @@ fn one_connection_serves_all_rounds_and_a_killed_one_is_replaced_without_a_failu
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 128 + libc::SIGTERM);
     assert!(until(LIMIT, || server.connections_of_stead() == 0), "the connection stays");
+    assert!(!server.log().contains(LEFT_WITHOUT_A_WORD), "{}", server.log());
 }
 
 #[test]
 fn without_reuse_each_round_has_a_connection_of_its_own_and_says_goodbye() {
-    let server =
-        Postgres::start("log_connections = on\nlog_disconnections = on\nlog_min_messages = debug1");
+    let server = Postgres::start(TALKATIVE);
     let stead = watching(&format!("{}?stead_reuse=false", server.url("postgres")));
     gets_up(&stead);
     attempts(&stead, 3);
     assert!(begun(&server) >= 3, "{}", begun(&server));
-    drop(stead);
-    // At this level the server complains of a client that leaves without a Terminate message.
-    assert!(!server.log().contains("unexpected EOF"), "{}", server.log());
+    assert!(!server.log().contains(LEFT_WITHOUT_A_WORD), "{}", server.log());
 }
 
 #[test]
