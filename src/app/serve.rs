@@ -20,6 +20,9 @@ use crate::sys::names;
 /// How long the connections that the checks hold may take to close: a server that hangs must not hold up the end.
 const FAREWELL: Duration = Duration::from_millis(200);
 
+/// The thread's name.
+const NAME: &str = "stead-http";
+
 /// What the endpoints are made of.
 pub(super) struct Plan {
     /// The app's own checks: nothing is asked of it before it was started.
@@ -81,6 +84,17 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().thread_keep_alive(Duration::from_secs(1)).build()
 }
 
+/// A probe that panics is told of as its check's failure, once and without secrets; Rust's own report of it would be
+/// neither, and no event.
+fn silence_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some(NAME) {
+            report(panic);
+        }
+    }));
+}
+
 impl Serving {
     fn start<F>(
         begin: impl FnOnce(Over) -> Registry,
@@ -97,7 +111,8 @@ impl Serving {
             begin(over.clone())
         };
         let serving = Self { runtime: runtime.handle().clone(), registry: registry.clone(), over };
-        let thread = std::thread::Builder::new().name("stead-http".to_owned());
+        silence_panics();
+        let thread = std::thread::Builder::new().name(NAME.to_owned());
         let started = thread.stack_size(512 * 1024).spawn(move || runtime.block_on(work(registry)));
         started.map_err(Failure::system("start the thread of the endpoints"))?;
         Ok(serving)

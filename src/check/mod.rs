@@ -89,6 +89,21 @@ impl Target {
         }
     }
 
+    /// The kind's name.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Http(_) => "http",
+            Self::Postgres(_) => "postgres",
+            Self::Redis(_) => "redis",
+            Self::Amqp(_) => "amqp",
+            Self::Meilisearch(_) => "meilisearch",
+            Self::Exec(_) => "exec",
+            Self::File(_) => "file",
+        }
+    }
+
     /// One attempt. What "up" proves stands with each kind.
     pub async fn probe(&self, progress: &Progress) -> Result<Pass, ProbeError> {
         match self {

@@ -64,6 +64,7 @@ pub struct Registry {
 #[derive(Clone, Debug)]
 struct Entry {
     name: Arc<str>,
+    kind: &'static str,
     startup: Need,
     runtime: Need,
     groups: Groups,
@@ -76,6 +77,8 @@ struct Entry {
 pub struct Finding {
     /// The check's name.
     pub name: Arc<str>,
+    /// The name of its target's kind.
+    pub kind: &'static str,
     /// How much it counts now.
     pub need: Need,
     /// Where it counts.
@@ -109,6 +112,7 @@ impl Registry {
     {
         let entries = checks.into_iter().map(|check| {
             let Check { name, recipe, schedule, startup, runtime, groups } = check;
+            let kind = recipe.target().map_or("", |target| target.kind());
             let (sender, status) = watch::channel(Status::new());
             let asked = Arc::new(Asked { recipe, turn: Mutex::new(()) });
             let (in_probe, may_connect) = (asked.clone(), may_connect.clone());
@@ -122,7 +126,7 @@ impl Registry {
                 begun.await;
                 monitor(monitored, schedule, probe, sender).await;
             });
-            Entry { name: name.into(), startup, runtime, groups, status, asked }
+            Entry { name: name.into(), kind, startup, runtime, groups, status, asked }
         });
         Self { entries: entries.collect() }
     }
@@ -157,6 +161,7 @@ impl Entry {
         }
         Finding {
             name: self.name.clone(),
+            kind: self.kind,
             need: if status.passed { self.runtime } else { self.startup },
             groups: self.groups,
             state,
@@ -219,6 +224,7 @@ impl Finding {
         let status = Status { state, passed: state.is_up(), reason, ..Status::new() };
         Self {
             name: name.into(),
+            kind: "tcp",
             need: Need::Required,
             groups: Groups { startup: true, ..Groups::default() },
             state,
@@ -240,6 +246,7 @@ mod tests {
         let asked = Asked { recipe: Recipe::fixed(target), turn: Mutex::new(()) };
         let entry = Entry {
             name: "test".into(),
+            kind: "tcp",
             startup: Need::Required,
             runtime: Need::Degraded,
             groups: Groups::default(),

@@ -35,16 +35,27 @@ impl Format {
 const TRANSITIONS: &str = "stead_check_transitions";
 const FAILURES: &str = "stead_check_failures";
 
-/// What people scale on: the detail, the metric, and its help.
-const SCALED_ON: [(&str, &str, &str); 4] = [
-    ("connections", "stead_postgres_connections", "Connections that the Postgres server has."),
+/// What people scale on: the kind of the target, its detail, the metric, and its help.
+const SCALED_ON: [(&str, &str, &str, &str); 4] = [
     (
+        "postgres",
+        "connections",
+        "stead_postgres_connections",
+        "Connections that the Postgres server has.",
+    ),
+    (
+        "postgres",
         "connections_max",
         "stead_postgres_connections_max",
         "Connections that the Postgres server can have.",
     ),
-    ("messages", "stead_rabbitmq_queue_messages", "Messages that wait in the RabbitMQ queue."),
-    ("list_length", "stead_redis_list_length", "Entries of the Redis list."),
+    (
+        "amqp",
+        "messages",
+        "stead_rabbitmq_queue_messages",
+        "Messages that wait in the RabbitMQ queue.",
+    ),
+    ("redis", "list_length", "stead_redis_list_length", "Entries of the Redis list."),
 ];
 
 /// All metrics as text.
@@ -90,15 +101,13 @@ impl Collector for Snapshot {
         self.encode_states(encoder)?;
         self.encode_durations(encoder)?;
         self.encode_counters(encoder)?;
-        for (detail, name, help) in SCALED_ON {
-            let value = |finding: &Finding| match finding
-                .status
-                .detail
-                .iter()
-                .find(|(n, _)| *n == detail)
-            {
-                Some((_, Fact::Count(count))) => Some(*count as f64),
-                _ => None,
+        for (kind, detail, name, help) in SCALED_ON {
+            let value = |finding: &Finding| {
+                let detail = finding.status.detail.iter().find(|(name, _)| *name == detail);
+                match detail {
+                    Some((_, Fact::Count(count))) if finding.kind == kind => Some(*count as f64),
+                    _ => None,
+                }
             };
             self.encode_gauges(encoder, (name, help), value)?;
         }
@@ -204,4 +213,38 @@ impl Snapshot {
 
 fn count_up(mut counter: MetricEncoder<'_>, count: u64) -> fmt::Result {
     counter.encode_counter::<NoLabelSet, u64, u64>(&count, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::check::Status;
+
+    #[test]
+    fn what_people_scale_on_is_told_of_its_kind_alone() {
+        let detail =
+            [("connections", 7), ("connections_max", 97), ("messages", 3), ("list_length", 5)];
+        let detail = Arc::new(detail.map(|(name, count)| (name, Fact::Count(count))).to_vec());
+        let of = |kind: &'static str| {
+            let finding = Finding::example("it", State::Up);
+            let status = Status { detail: Arc::clone(&detail), ..finding.status };
+            render(Phase::Running, vec![Finding { kind, status, ..finding }], Format::Prometheus)
+        };
+        for (kind, lines) in [
+            ("postgres", &["stead_postgres_connections{", "stead_postgres_connections_max{"][..]),
+            ("amqp", &["stead_rabbitmq_queue_messages{"]),
+            ("redis", &["stead_redis_list_length{"]),
+            ("http", &[]),
+        ] {
+            let text = of(kind);
+            let scaled = |line: &&str| !line.starts_with("stead_check") && line.contains("check=");
+            let told: Vec<&str> = text.lines().filter(scaled).collect();
+            assert_eq!(told.len(), lines.len(), "{kind}: {told:?}");
+            for (line, start) in told.iter().zip(lines) {
+                assert!(line.starts_with(start), "{kind}: {line}");
+            }
+        }
+    }
 }
