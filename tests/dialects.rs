@@ -82,6 +82,8 @@ fn a_password_that_was_not_encoded_is_taken_where_a_host_stands_behind_it() {
             assert_eq!(parts(&text), expected, "{text}");
         }
     }
+    let awkward = parts("http://u::@/#%?\" \\s3cr3t@h:1/x");
+    assert_eq!(awkward, ("u".into(), ":@/#%?\" \\s3cr3t".into(), "h:1".into(), "/x".into()));
     let of_web = parts("meilisearch://:a/b#c?d@search:7700");
     assert_eq!(of_web, ("".into(), "a/b#c?d".into(), "search:7700".into(), "".into()));
 }

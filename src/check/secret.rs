@@ -9,6 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 /// Every form of every secret of this process, the longest first, so that none hides a part of another.
 static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+/// Secrets with fewer characters hide in the words of any text.
+const SHORT: usize = 4;
+
 /// What stands in the place of a secret.
 const MASK: &str = "***";
 
@@ -56,8 +59,43 @@ pub fn remember(form: &str) {
     }
 }
 
-/// The text with each secret that this process was given masked.
+/// The text with each secret that this process was given masked. A short one is masked as a word of its own alone: `p`
+/// masked within every word would tell what it is.
 pub fn scrub(text: &str) -> String {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.iter().fold(text.to_owned(), |text, form| text.replace(form.as_str(), MASK))
+    known.iter().fold(text.to_owned(), |text, form| match form.chars().count() {
+        0..SHORT => without_word(&text, form),
+        _ => text.replace(form.as_str(), MASK),
+    })
+}
+
+fn without_word(text: &str, word: &str) -> String {
+    let within = |neighbour: Option<char>| neighbour.is_some_and(char::is_alphanumeric);
+    let (mut rest, mut out) = (text, String::new());
+    while let Some((before, after)) = rest.split_once(word) {
+        out.push_str(before);
+        let is_part = within(out.chars().next_back()) || within(after.chars().next());
+        out.push_str(if is_part { word } else { MASK });
+        rest = after;
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_secret_is_masked_where_it_is_a_word() {
+        assert_eq!(without_word("bad pw \"pw\", pwd, pw", "pw"), "bad *** \"***\", pwd, ***");
+        assert_eq!(without_word("spwpw", "pw"), "spwpw");
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_each_form_that_a_driver_may_give_it() {
+        let _secret = Secret::new("h\u{fc}nter/2\"q");
+        for form in ["h\u{fc}nter/2\"q", "h%C3%BCnter%2F2%22q", "h\u{fc}nter/2\\\"q"] {
+            assert_eq!(scrub(&format!("bad {form}!")), "bad ***!");
+        }
+    }
 }

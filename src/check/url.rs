@@ -214,8 +214,13 @@ impl<'a> Parts<'a> {
         }
         let rest = if web { rest.split('#').next().unwrap_or_default() } else { rest };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let hosts = hosts(authority)?;
+        // A user of nowhere: only Postgres and Redis have sockets in the place of hosts.
+        if web && at.is_some() && hosts.is_empty() {
+            return None;
+        }
         let password = password.filter(|password| !password.is_empty());
-        Some(Self { user, password, hosts: hosts(authority)?, path, query })
+        Some(Self { user, password, hosts, path, query })
     }
 
     /// Whether an `@` stands in the path or in the name of a query key, so that a password may have been cut.

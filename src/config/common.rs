@@ -71,9 +71,6 @@ fn schedule(options: &mut Options, default: Schedule) -> Result<Schedule, Wrong>
     let timeout = positive("timeout", default.timeout)?;
     let slow = positive("slow", default.slow)?;
     let max_age = options.take_duration("max_age")?;
-    if max_age.is_some_and(|age| age < interval.saturating_add(timeout)) {
-        return Err("stead_max_age: shorter than the interval and the timeout together".to_owned());
-    }
     let mut count = |name: &str, default: u32| {
         let given = options.take_as(name, |text| match text.trim().parse() {
             Ok(count) if count > 0 => Ok(count),
