@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::net::TcpStream;
 use std::path::Path;
 
-use super::{assert_not_up, assert_up, becomes, finding, wait_down, wait_up, watching};
+use super::{assert_not_up, assert_up, becomes, wait_down, wait_up, watching};
 use crate::app::{Serve, idle};
 use crate::harness::servers::redis::Redis;
-use crate::harness::{LIMIT, Scratch, free_port, until};
+use crate::harness::{LIMIT, Running, Scratch, free_port, until};
 
 #[test]
 fn a_redis_that_stops_is_down_and_up_again_once_it_is_back() {
@@ -71,6 +71,15 @@ fn connections(redis: &Redis) -> Vec<String> {
     by_port.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
+/// No attempt has failed, not even one that has brought no verdict.
+fn assert_no_failure(stead: &Running) {
+    let metrics = stead.get("/metrics").body;
+    assert!(metrics.contains("stead_check_up{check=\"cache\"}"), "{metrics}");
+    let failures: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("stead_check_failures_total")).collect();
+    assert!(failures.is_empty(), "{failures:?}");
+}
+
 fn wait_for_pings(redis: &Redis, more: u32) {
     let wanted = pings(redis) + more;
     assert!(until(LIMIT, || pings(redis) >= wanted), "it is not asked any more");
@@ -90,8 +99,7 @@ fn rounds_share_a_connection_that_is_made_anew_when_the_server_closed_it() {
     let second = connections(&redis);
     assert_eq!(second.len(), 1, "{second:?}");
     assert_ne!(second, first);
-    assert_eq!(stead.events_of("check changed").len(), 1, "{:?}", stead.events());
-    assert!(finding(&stead)["failures"].is_null(), "{}", finding(&stead));
+    assert_no_failure(&stead);
     // What it asks is all that it asks.
     assert_eq!(redis.info("cmdstat_client|setinfo"), "");
     assert_eq!(redis.info("cmdstat_hello"), "");
@@ -118,8 +126,7 @@ fn the_connection_follows_the_name_and_outlives_the_resolver() {
     assert!(until(LIMIT, moved), "{:?} {:?}", connections(&first), connections(&second));
     std::fs::write(&hosts, "").unwrap();
     wait_for_pings(&second, 3);
-    assert_eq!(stead.events_of("check changed").len(), 1, "{:?}", stead.events());
-    assert!(finding(&stead)["failures"].is_null(), "{}", finding(&stead));
+    assert_no_failure(&stead);
     second.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
     wait_down(&stead, "dns_failed", "dns");
 }
