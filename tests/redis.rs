@@ -46,10 +46,11 @@ fn becomes(url: &str, wanted: &str) {
     assert!(came, "{url} is never {wanted}: {said}");
 }
 
-/// A stead with one check, asked every half a second.
+/// A stead with one check, asked every half a second and down at the first failure.
 fn watching(url: &str) -> Running {
     let and = if url.contains('?') { '&' } else { '?' };
-    idle().env("STEAD_CHECK_CACHE", format!("{url}{and}stead_interval=500ms")).serve()
+    let url = format!("{url}{and}stead_interval=500ms&stead_fail_after=1");
+    idle().env("STEAD_CHECK_CACHE", url).serve()
 }
 
 /// What the running stead knows of its check.

@@ -116,7 +116,8 @@ fn the_connection_follows_the_name_and_outlives_the_resolver() {
                      shift && exec \"$@\"";
     let under = ["unshare", "--mount", "sh", "-c", own_files].map(OsString::from);
     let under = under.into_iter().chain([hosts.clone().into(), resolver.into()]);
-    let url = format!("redis://cache.test:{}?stead_interval=500ms", first.port());
+    let schedule = "stead_interval=500ms&stead_fail_after=1";
+    let url = format!("redis://cache.test:{}?{schedule}", first.port());
     let stead = idle().env("STEAD_CHECK_CACHE", url).under(under).serve();
     wait_up(&stead);
     assert_eq!((connections(&first).len(), connections(&second).len()), (1, 0));
