@@ -9,7 +9,7 @@ use crate::harness::servers::redis::{Scripted, bulk};
 use crate::harness::until;
 
 /// A Dragonfly answers PING while it loads a snapshot, and says that it loads in INFO alone: its own health check asks
-/// for that too (github.com/dragonflydb/dragonfly, tools/docker/healthcheck.sh and issue 5863).
+/// for that too (tools/docker/healthcheck.sh of github.com/dragonflydb/dragonfly).
 #[test]
 fn a_dragonfly_that_loads_is_starting_though_it_answers_ping() {
     let loading = Arc::new(AtomicBool::new(true));
