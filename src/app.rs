@@ -18,6 +18,7 @@ use crate::client;
 use crate::compat;
 use crate::config::value::show_duration;
 use crate::config::{Config, Environment, Mistake};
+use crate::errand;
 use crate::exit::Exit;
 use crate::install::{CannotInstall, install};
 use crate::supervisor::child::CannotRun;
@@ -92,6 +93,7 @@ fn say(failure: &dyn std::fmt::Display) {
 }
 
 fn obey(request: Request, inherited: &Inherited) -> Result<Exit, Failure> {
+    errand::remember(*inherited);
     match request {
         Request::Run(flags, command) => run::run(&flags, &command, inherited),
         Request::Check { group, quiet } => Ok(check(group, quiet)),

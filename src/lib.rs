@@ -31,6 +31,7 @@ pub mod cli;
 pub mod client;
 pub mod compat;
 pub mod config;
+pub mod errand;
 pub mod exit;
 pub mod http;
 pub mod install;

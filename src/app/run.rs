@@ -11,10 +11,12 @@ use super::serve::{Plan, serve};
 use super::wait::Awaited;
 use super::{Failure, environment, read_file};
 use crate::config::{Config, Flag, Listen};
+use crate::errand;
 use crate::exit::Exit;
 use crate::http;
 use crate::logs;
 use crate::supervisor::child::Command;
+use crate::supervisor::errands::Errands;
 use crate::supervisor::hold::meaning_by;
 use crate::supervisor::lifecycle::KILL_PATIENCE;
 use crate::supervisor::{Phase, Started, Supervisor, Wrapping};
@@ -57,6 +59,8 @@ pub(super) fn run(
     log_start(&config, own, listener.as_ref());
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
+    let inbox = errand::open().map_err(Failure::system("make a bell"))?;
+    let mut errands = Errands::new(Some(inbox), inherited);
     let (labels, details) = (config.labels, config.details);
     let (app, checks) = (config.app_checks, config.checks);
     let plan = Plan { app, checks, phase: watched, labels, details };
@@ -64,14 +68,14 @@ pub(super) fn run(
     let serving = is_needed.then(|| serve(listener, plan)).transpose()?;
     if let (Some(awaited), Some(serving)) = (awaited, &serving) {
         logs::writer::release();
-        let held = awaited.hold(serving, &queue, meaning_by(config.terms.clone()));
+        let held = awaited.hold(serving, &queue, &mut errands, meaning_by(config.terms.clone()));
         if let Some(over) = held.transpose() {
             logs::writer::flush(LAST_WORDS);
             return over;
         }
     }
     let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
-    let supervisor = Supervisor { signals: &queue, inherited, passed, wrapping, phase };
+    let supervisor = Supervisor { signals: &queue, inherited, passed, wrapping, phase, errands };
     let started = supervisor.start(&command, config.terms)?;
     logs::writer::release();
     let exit = match started {

@@ -10,6 +10,7 @@ use crate::compat::{self, Request, Style, Wrapper};
 use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::supervisor::child::{CannotRun, Command};
+use crate::supervisor::errands::Errands;
 use crate::supervisor::wrapping::Notice;
 use crate::supervisor::{Phase, Started, Supervisor, Terms, Wrapping};
 use crate::sys::descriptors;
@@ -72,7 +73,9 @@ fn wrap(wrapper: &Wrapper, inherited: &Inherited) -> Result<Exit, CannotRun> {
     };
     let inherited = if is_dumb_init { inherited.cleared() } else { *inherited };
     let (phase, _) = watch::channel(Phase::Starting);
-    let supervisor = Supervisor { signals: &queue, inherited: &inherited, passed, wrapping, phase };
+    let (signals, inherited) = (&queue, &inherited);
+    let errands = Errands::new(None, inherited);
+    let supervisor = Supervisor { signals, inherited, passed, wrapping, phase, errands };
     Ok(match supervisor.start(&Command::new(&wrapper.command)?, terms(wrapper))? {
         Started::Running(running) => running.run(),
         Started::Over(exit) => exit,

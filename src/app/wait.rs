@@ -16,10 +16,12 @@ use super::{Failure, environment, read_file};
 use crate::check::registry::{Check, Finding, Need, Registry};
 use crate::config::value::Patience;
 use crate::config::{Config, Mistake, checks_of_urls};
+use crate::errand;
 use crate::exit::Exit;
 use crate::logs;
 use crate::signal::Signal;
 use crate::supervisor::child::Command;
+use crate::supervisor::errands::Errands;
 use crate::supervisor::hold::{Gate, Held, Meaning, attend, hold};
 use crate::sys::signals::{Inherited, SignalFd};
 use crate::sys::{descriptors, memory};
@@ -56,9 +58,12 @@ pub(super) fn run(
         logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
         logs::writer::release();
     }
+    let inbox = errand::open().map_err(Failure::system("make a bell"))?;
+    let mut errands = Errands::new(Some(inbox), inherited);
     let serving = watch_alone(checks)?;
-    let held = Awaited { live, ..awaited }.hold(&serving, &queue, meaning);
+    let held = Awaited { live, ..awaited }.hold(&serving, &queue, &mut errands, meaning);
     serving.finish();
+    errands.finish();
     logs::writer::flush(LAST_WORDS);
     // What came since the wait was over counts too: the command must not start behind it.
     match (held?.or_else(|| attend(&queue, &mut meaning)), command) {
@@ -109,6 +114,7 @@ impl Awaited {
         self,
         serving: &Serving,
         queue: &SignalFd,
+        errands: &mut Errands,
         meaning: impl FnMut(Signal) -> Meaning,
     ) -> Result<Option<Exit>, Failure> {
         let Self { names, limit, live } = self;
@@ -121,14 +127,15 @@ impl Awaited {
             "waiting"
         );
         serving.run(watch(known.clone(), serving.over(), live, end));
-        let held = hold(queue, &gate, meaning);
+        let held = hold(queue, errands, &gate, meaning);
         if held == Held::Open {
             return Ok(None);
         }
         let missing = known.missing();
         serving.finish();
         // Nothing is drawn any more behind what is said now.
-        hold(queue, &Gate { limit: Some(LAST_WORDS), ..gate }, |_| Meaning::Nothing);
+        let gate = Gate { limit: Some(LAST_WORDS), ..gate };
+        hold(queue, errands, &gate, |_| Meaning::Nothing);
         match held {
             Held::Ended(exit) => Ok(Some(exit)),
             Held::Open | Held::TimedOut => Err(not_up(limit.unwrap_or_default(), &missing)),

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::client::TlsStream;
 
 use super::address::Address;
+use super::tls::TlsStream;
 use super::{Class, ProbeError, Progress};
 
 /// A connection.

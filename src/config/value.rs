@@ -7,7 +7,6 @@ use hyper::Uri;
 use tracing::level_filters::LevelFilter;
 
 use super::{Details, Listen, LogFormat};
-use crate::check::HttpTarget;
 use crate::signal::Signal;
 pub use crate::value::{Patience, Wrong, duration, port, switch, timeout, wait};
 
@@ -58,7 +57,6 @@ pub fn app_url(text: &str) -> Result<Uri, Wrong> {
     if authority.host().is_empty() || (!bare && authority.port_u16().is_none_or(|port| port == 0)) {
         return Err("not a URL with a host and a port from 1 to 65535".to_owned());
     }
-    HttpTarget::new(&url)?;
     Ok(url)
 }
 
@@ -220,7 +218,6 @@ mod tests {
             "",
             "app:8080",
             "/health",
-            "https://app/?stead_nothing=1",
             "ftp://app/",
             "http://u:p@app/",
             "http://:80/",

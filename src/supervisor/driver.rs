@@ -13,6 +13,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tracing::{debug, info};
 
+use super::errands::Errands;
 use super::job::{Job, TERMINAL_STOPS};
 use super::lifecycle::{Action, Event, Lifecycle};
 use super::phase::Phase;
@@ -30,6 +31,7 @@ pub struct Running<'a> {
     pub(super) signals: &'a SignalFd,
     pub(super) wrapping: Wrapping<'a>,
     pub(super) phase: watch::Sender<Phase>,
+    pub(super) errands: Errands<'a>,
     pub(super) lifecycle: Lifecycle,
     #[expect(clippy::disallowed_types, reason = "see the import")]
     pub(super) start: Instant,
@@ -54,7 +56,8 @@ impl Running<'_> {
                 return self.finish(exit);
             }
             let now = self.start.elapsed();
-            self.signals.wait(self.lifecycle.deadline().map(|at| at.saturating_sub(now)));
+            let limit = self.lifecycle.deadline().map(|at| at.saturating_sub(now));
+            self.signals.wait_beside([self.errands.bell(), None], limit);
         }
     }
 
@@ -62,10 +65,13 @@ impl Running<'_> {
     /// stopped or gone must be known when one is sent to it, and again after them, because the CHLD of what changed
     /// meanwhile has been read by then.
     fn turn(&mut self) -> Option<Exit> {
-        self.reap()
+        let exit = self
+            .reap()
             .or_else(|| self.deliver_all())
             .or_else(|| self.reap())
-            .or_else(|| self.tell(Event::Woke))
+            .or_else(|| self.tell(Event::Woke));
+        self.errands.turn();
+        exit
     }
 
     fn deliver_all(&mut self) -> Option<Exit> {
@@ -129,6 +135,9 @@ impl Running<'_> {
             self.log_drain(cause);
         }
         if let Some((from, phase)) = changed {
+            if phase != Phase::Running {
+                self.errands.end();
+            }
             info!(phase = phase.name(), from = from.name(), "phase changed");
         }
         match action {
@@ -136,8 +145,13 @@ impl Running<'_> {
             Action::Drop => self.drop_signal(cause),
             Action::Forward(signal) => self.forward(signal, cause),
             Action::Stop(signal) => self.stop(signal),
-            Action::SignalStragglers(signal) => stragglers::signal_all(signal),
-            Action::Kill => self.killing.sweep((!self.job.ended).then_some(self.job.leader)),
+            Action::SignalStragglers(signal) => {
+                stragglers::signal_all(signal, |group| self.errands.is_group(group))
+            }
+            Action::Kill => {
+                let child = (!self.job.ended).then_some(self.job.leader);
+                self.killing.sweep(child, |group| self.errands.is_group(group))
+            }
             Action::Finish(exit) => return Some(exit),
         }
         None
@@ -198,7 +212,7 @@ impl Running<'_> {
     fn reap(&mut self) -> Option<Exit> {
         let mut end = None;
         let alone = loop {
-            match process::reap() {
+            match self.errands.reap() {
                 Reaped::Changed(pid, change) if pid == self.job.leader => {
                     end = self.child_changed(change).or(end)
                 }

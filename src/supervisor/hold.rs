@@ -1,6 +1,7 @@
 //! The wait before the command: signals and orphans are attended to while somebody else decides when it may start.
 
 use std::io::PipeReader;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 #[expect(
     clippy::disallowed_types,
@@ -10,10 +11,11 @@ use std::time::Instant;
 
 use tracing::info;
 
+use super::errands::Errands;
 use super::lifecycle::{Action, Event, Lifecycle, Terms};
 use crate::exit::Exit;
 use crate::signal::Signal;
-use crate::sys::process::{self, Pid, Reaped};
+use crate::sys::process::{Pid, Reaped};
 use crate::sys::signals::{self, SignalFd};
 
 /// What the command is held back by.
@@ -59,12 +61,18 @@ pub fn meaning_by(terms: Terms) -> impl FnMut(Signal) -> Meaning {
 
 /// Holds until the gate is open, `meaning` finds the end in a signal, or the time is over. A signal that came before
 /// the gate was open counts, also when it is read after.
-pub fn hold(queue: &SignalFd, gate: &Gate, mut meaning: impl FnMut(Signal) -> Meaning) -> Held {
+pub fn hold(
+    queue: &SignalFd,
+    errands: &mut Errands,
+    gate: &Gate,
+    mut meaning: impl FnMut(Signal) -> Meaning,
+) -> Held {
     #[expect(clippy::disallowed_types, reason = "see the import")]
     let start = Instant::now();
     let mut open = false;
     loop {
-        while let Reaped::Changed(..) = process::reap() {}
+        while let Reaped::Changed(..) = errands.reap() {}
+        errands.turn();
         if let Some(exit) = attend(queue, &mut meaning) {
             return Held::Ended(exit);
         }
@@ -72,7 +80,7 @@ pub fn hold(queue: &SignalFd, gate: &Gate, mut meaning: impl FnMut(Signal) -> Me
             return Held::Open;
         }
         let left = gate.limit.map(|limit| limit.saturating_sub(start.elapsed()));
-        open = queue.wait_beside(&gate.pipe, left);
+        [open, _] = queue.wait_beside([Some(gate.pipe.as_raw_fd()), errands.bell()], left);
         if !open && left.is_some_and(|left| left.is_zero()) {
             return Held::TimedOut;
         }

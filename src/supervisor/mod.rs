@@ -2,6 +2,7 @@
 
 pub mod child;
 mod driver;
+pub mod errands;
 pub mod hold;
 mod job;
 pub mod lifecycle;
@@ -26,6 +27,7 @@ use crate::sys::spawn::Leads;
 use crate::sys::terminal::{self, Terminal};
 use child::{CannotRun, Command, Standing};
 pub use driver::Running;
+use errands::Errands;
 use job::Job;
 pub use lifecycle::Terms;
 use lifecycle::{Action, Event, Lifecycle};
@@ -46,6 +48,8 @@ pub struct Supervisor<'a> {
     pub wrapping: Wrapping<'a>,
     /// Where the phase is told.
     pub phase: watch::Sender<Phase>,
+    /// What is run for others beside the child.
+    pub errands: Errands<'a>,
 }
 
 /// What came of starting.
@@ -76,6 +80,7 @@ impl<'a> Supervisor<'a> {
             signals: self.signals,
             wrapping: self.wrapping,
             phase: self.phase,
+            errands: self.errands,
             lifecycle,
             start,
             early,

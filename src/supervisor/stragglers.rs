@@ -20,6 +20,8 @@ pub struct Straggler {
     pub name: String,
     /// It is stopped, and gets no signal but KILL before it is continued.
     pub stopped: bool,
+    /// The process group that it is in.
+    pub group: Pid,
 }
 
 /// A line of /proc/PID/stat, as far as it matters here.
@@ -29,9 +31,9 @@ struct Stat {
     ended: bool,
 }
 
-/// Sends `signal` to all of them, once.
-pub fn signal_all(signal: Signal) {
-    for Straggler { pid, name, stopped } in find() {
+/// Sends `signal` to all of them, once, but for the groups that are not the child's.
+pub fn signal_all(signal: Signal, is_not_its: impl Fn(Pid) -> bool) {
+    for Straggler { pid, name, stopped, .. } in find(is_not_its) {
         let sent = process::signal(pid, signal);
         if stopped {
             // It may be gone by now, which is all the better.
@@ -53,9 +55,9 @@ pub struct Killing {
 
 impl Killing {
     /// Sends KILL to everything that is left, as PID 1 to the whole namespace; each is named once.
-    /// `child` is what is known to run where /proc is not mounted.
-    pub fn sweep(&mut self, child: Option<Pid>) {
-        let left = find();
+    /// `child` is what is known to run where /proc is not mounted. Groups that are not the child's are passed over.
+    pub fn sweep(&mut self, child: Option<Pid>, is_not_its: impl Fn(Pid) -> bool) {
+        let left = find(is_not_its);
         for Straggler { pid, name, .. } in &left {
             if self.told.insert(*pid) {
                 warn!(pid = pid.number(), name, "straggler killed");
@@ -79,8 +81,9 @@ impl Killing {
     }
 }
 
-/// Every living descendant of this process, adopted ones included. Empty where /proc is not mounted.
-fn find() -> Vec<Straggler> {
+/// Every living descendant of this process, adopted ones included, but for these groups. Empty where /proc is not
+/// mounted.
+fn find(is_not_its: impl Fn(Pid) -> bool) -> Vec<Straggler> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -88,7 +91,9 @@ fn find() -> Vec<Straggler> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
         .filter_map(|pid| parse(&fs::read(format!("/proc/{pid}/stat")).ok()?))
         .collect();
-    descendants(stats, Pid::own())
+    let mut found = descendants(stats, Pid::own());
+    found.retain(|straggler| !is_not_its(straggler.group));
+    found
 }
 
 /// Those of `all` whose parents lead up to `root`.
@@ -112,7 +117,7 @@ fn descendants(all: Vec<Stat>, root: Pid) -> Vec<Straggler> {
     all.into_iter().filter(|s| !s.ended && below(s.straggler.pid)).map(|s| s.straggler).collect()
 }
 
-/// Reads `pid (name) state parent ...`; the name may hold anything, also `) Z 1`, so it ends at the last `)`.
+/// Reads `pid (name) state parent group ...`; the name may hold anything, also `) Z 1`, so it ends at the last `)`.
 fn parse(stat: &[u8]) -> Option<Stat> {
     let text = String::from_utf8_lossy(stat);
     let (pid, rest) = text.split_once(" (")?;
@@ -120,9 +125,12 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let mut fields = rest.split(' ');
     let state = fields.next()?;
     let (ended, stopped) = (matches!(state, "Z" | "X" | "x"), state == "T");
+    let mut number = || Some(Pid::new(fields.next()?.parse().ok()?));
+    let (parent, group) = (number()?, number()?);
+    let pid = Pid::new(pid.parse().ok()?);
     Some(Stat {
-        straggler: Straggler { pid: Pid::new(pid.parse().ok()?), name: name.to_owned(), stopped },
-        parent: Pid::new(fields.next()?.parse().ok()?),
+        straggler: Straggler { pid, name: name.to_owned(), stopped, group },
+        parent,
         ended,
     })
 }

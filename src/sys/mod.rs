@@ -1,6 +1,7 @@
 //! All of stead's unsafe code: the system calls behind signals, processes, descriptors, the terminal and names.
 //! Each function is safe to call and says what it does to the process; policy is for the callers.
 
+pub mod bell;
 pub mod descriptors;
 pub mod memory;
 pub mod names;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 
 use super::checked;
 use crate::exit::Exit;
@@ -58,6 +59,11 @@ pub fn signal_group(leader: Pid, signal: Signal) -> io::Result<()> {
     checked(unsafe { libc::killpg(leader.0, signal.number()) }).map(drop)
 }
 
+/// Sends KILL to the process group that `leader` leads.
+pub fn kill_group(leader: Pid) -> io::Result<()> {
+    signal_group(leader, Signal::KILL)
+}
+
 /// Sends `signal` to every process of the pid namespace but this one. Refused unless this is its PID 1:
 /// anywhere else `kill(-1)` would reach processes that are not ours.
 pub fn signal_namespace(signal: Signal) -> io::Result<()> {
@@ -95,11 +101,16 @@ pub enum Reaped {
 /// Collects one change of any child, direct or adopted. Never blocks.
 /// This is the only wait of the whole program: a second one would steal exit codes from it.
 pub fn reap() -> Reaped {
+    reap_one(Pid(-1))
+}
+
+/// Collects one change of this child. Never blocks.
+pub fn reap_one(child: Pid) -> Reaped {
     let mut status = 0;
     loop {
         let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
         // SAFETY: status is ours to write.
-        match unsafe { libc::waitpid(-1, &mut status, flags) } {
+        match unsafe { libc::waitpid(child.0, &mut status, flags) } {
             0 => return Reaped::Nothing,
             -1 if io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => {}
             -1 => return Reaped::NoChild,
@@ -108,6 +119,42 @@ pub fn reap() -> Reaped {
                     return Reaped::Changed(Pid(pid), change);
                 }
             }
+        }
+    }
+}
+
+/// What [`reap`] would say, without collecting it. Never blocks.
+pub fn peek() -> Reaped {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the structure is ours to write, and zero is a valid one. It stays zero where nothing is to be told
+    // (waitid(2)), and holds these fields where something is.
+    let (answer, pid, status, code) = unsafe {
+        let answer = libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags);
+        let info = info.assume_init();
+        (answer, info.si_pid(), info.si_status(), info.si_code)
+    };
+    let change = match code {
+        _ if answer == -1 => return Reaped::NoChild,
+        _ if pid == 0 => return Reaped::Nothing,
+        libc::CLD_EXITED => Some(Change::Exited(Exit::new(status as u8))),
+        libc::CLD_KILLED | libc::CLD_DUMPED => Signal::from_number(status).map(Change::Killed),
+        libc::CLD_CONTINUED => Some(Change::Continued),
+        _ => Signal::from_number(status).map(Change::Stopped),
+    };
+    Reaped::Changed(Pid(pid), change.unwrap_or(Change::Continued))
+}
+
+/// Blocks until this child has ended, and leaves it to be reaped. For a program without a supervisor.
+pub fn wait_for_end(child: Pid) {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOWAIT;
+    loop {
+        // SAFETY: the structure is ours to write.
+        let answer = unsafe { libc::waitid(libc::P_PID, child.0 as _, info.as_mut_ptr(), flags) };
+        // A child that is not there has ended.
+        if answer == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
+            return;
         }
     }
 }

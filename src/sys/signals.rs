@@ -55,6 +55,19 @@ pub fn block_all() -> io::Result<Inherited> {
 }
 
 impl Inherited {
+    /// The signal state of the calling thread, for programs that have changed none of it.
+    pub fn current() -> Self {
+        let mut mask = MaybeUninit::<libc::sigset_t>::zeroed();
+        let mut child_action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: zero is a valid set and a valid action, and both calls only ask.
+        unsafe {
+            libc::sigprocmask(libc::SIG_SETMASK, std::ptr::null(), mask.as_mut_ptr());
+            libc::sigaction(libc::SIGCHLD, std::ptr::null(), child_action.as_mut_ptr());
+            let (mask, child_action) = (mask.assume_init(), child_action.assume_init());
+            Self { mask, child_action, all_default: false }
+        }
+    }
+
     /// In place of what was inherited: nothing blocked, and the standard signals at their defaults.
     pub fn cleared(self) -> Self {
         let mut mask = self.mask;
@@ -125,12 +138,14 @@ impl SignalFd {
         poll(&mut [readable(self.as_raw_fd())], limit);
     }
 
-    /// As [`SignalFd::wait`], and until `other` can be read or is at its end; says whether that is so.
-    pub fn wait_beside(&self, other: &impl AsRawFd, limit: Option<Duration>) -> bool {
-        let mut fds = [readable(self.as_raw_fd()), readable(other.as_raw_fd())];
+    /// As [`SignalFd::wait`], and until one of these can be read or is at its end; says of which that is so.
+    pub fn wait_beside(&self, others: [Option<RawFd>; 2], limit: Option<Duration>) -> [bool; 2] {
+        // poll(2) passes over what is negative.
+        let [one, two] = others.map(|other| readable(other.unwrap_or(-1)));
+        let mut fds = [readable(self.as_raw_fd()), one, two];
         poll(&mut fds, limit);
-        let [_, other] = fds;
-        other.revents != 0
+        let [_, one, two] = fds;
+        [one.revents != 0, two.revents != 0]
     }
 }
 

@@ -7,6 +7,7 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -89,42 +90,89 @@ pub fn environment() -> Vec<CString> {
 
 /// Starts the program and returns once it runs, or has failed to.
 pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
-    let mut env = pointers(program.env);
-    let mut listen_pid = ListenPid::in_env(program.env);
-    let args = pointers(program.args);
     let mut ends = [-1; 2];
     // SAFETY: two descriptors are written to the array.
     checked(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })
         .map_err(SpawnError::Fork)?;
     let [reader, writer] = ends;
-    // SAFETY: the child makes only async-signal-safe calls on memory that was made before the fork.
-    let child = unsafe {
-        let child = libc::fork();
-        if child == 0 {
-            lead(program);
-            listen_pid.write_own(&mut env);
-            let report = execute(program, &args, &env);
-            libc::write(writer, ptr::from_ref(&report).cast(), size_of::<Report>());
-            exit_now(Exit::NOT_FOUND);
-        }
-        child
-    };
-    let error = io::Error::last_os_error();
+    let child = fork(program, writer, None);
     // SAFETY: both descriptors are ours; the child has its own copies.
     let report = unsafe {
         libc::close(writer);
-        let report = if child == -1 { None } else { read_report(reader) };
+        let report = if child.is_err() { None } else { read_report(reader) };
         libc::close(reader);
         report
     };
+    let child = child.map_err(SpawnError::Fork)?;
     match report {
-        _ if child == -1 => Err(SpawnError::Fork(error)),
-        None => Ok(Pid::new(child)),
+        None => Ok(child),
         Some(report) => {
             // SAFETY: the child that failed to exec is collected here, before the reaper knows of any child.
-            unsafe { libc::waitpid(child, ptr::null_mut(), 0) };
+            unsafe { libc::waitpid(child.number(), ptr::null_mut(), 0) };
             Err(SpawnError::exec(report))
         }
+    }
+}
+
+/// Where the streams of a started program lead; its standard input is empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Streams<'a> {
+    /// Standard output and standard error.
+    pub output: BorrowedFd<'a>,
+    /// Where the reason comes from when the program cannot be executed: errno in four bytes, and four more. It closes
+    /// when it could.
+    pub report: BorrowedFd<'a>,
+}
+
+/// Starts the program as the leader of its group and returns at once, whatever becomes of it.
+pub fn start(program: &Program, streams: Streams) -> io::Result<Pid> {
+    let child = fork(program, streams.report.as_raw_fd(), Some(streams.output.as_raw_fd()))?;
+    // The child does it too; whoever comes first makes the group, which may be signalled from now on.
+    // SAFETY: setpgid takes numbers. It fails where the child is further already.
+    unsafe { libc::setpgid(child.number(), child.number()) };
+    Ok(child)
+}
+
+/// The errno that a started program has left in its report, if it has.
+pub fn reported(report: &[u8]) -> Option<io::Error> {
+    let errno = report.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes));
+    errno.map(io::Error::from_raw_os_error)
+}
+
+/// Makes the process that becomes the program.
+fn fork(program: &Program, report: RawFd, output: Option<RawFd>) -> io::Result<Pid> {
+    let mut env = pointers(program.env);
+    let mut listen_pid = ListenPid::in_env(program.env);
+    let args = pointers(program.args);
+    // SAFETY: the child makes only async-signal-safe calls on memory that was made before the fork.
+    let child = checked(unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            if let Some(output) = output {
+                redirect(output);
+            }
+            lead(program);
+            listen_pid.write_own(&mut env);
+            let errno = execute(program, &args, &env);
+            libc::write(report, ptr::from_ref(&errno).cast(), size_of::<Report>());
+            exit_now(Exit::NOT_FOUND);
+        }
+        child
+    })?;
+    Ok(Pid::new(child))
+}
+
+/// In the child: nothing to read, and all that it writes into one pipe.
+///
+/// # Safety
+/// Only between fork and exec.
+unsafe fn redirect(output: RawFd) {
+    // SAFETY: each of these calls is async-signal-safe. What they make in place of the standard streams stays open.
+    unsafe {
+        let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        libc::dup2(nothing, libc::STDIN_FILENO);
+        libc::dup2(output, libc::STDOUT_FILENO);
+        libc::dup2(output, libc::STDERR_FILENO);
     }
 }
 

@@ -43,17 +43,6 @@ pub struct HttpTarget {
 const MOST_REDIRECTS: u64 = 10;
 
 impl HttpTarget {
-    /// The target of an `http` or `https` URL with nothing but `stead_*` of its own kind.
-    pub fn new(url: &Uri) -> Result<Self, Wrong> {
-        let mut options = Options::default();
-        let url = Url::parse(&url.to_string(), &mut options)?;
-        let target = Self::parse(&url, &mut options)?;
-        match options.left() {
-            Some(left) => Err(format!("stead_{left}: no such option of a URL of the app")),
-            None => Ok(target),
-        }
-    }
-
     /// The target of a URL.
     pub fn parse(url: &Url, options: &mut Options) -> Result<Self, Wrong> {
         let is_kong = url.kind() == "kong";

@@ -16,6 +16,7 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::TlsConnector;
+pub(super) use tokio_rustls::client::TlsStream;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::time::Validity;

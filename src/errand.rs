@@ -1,0 +1,130 @@
+//! Commands that others than the supervisor want to be run. Whoever asks gets the end told and the output through a
+//! pipe of its own; started, reaped and killed they are by the supervisor alone, which never waits for any of it.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use crate::sys::bell::Bell;
+use crate::sys::process::Change;
+use crate::sys::signals::Inherited;
+
+/// A command to be run once.
+#[derive(Debug)]
+pub struct Errand {
+    /// The program, by its path, and its arguments.
+    pub args: Vec<CString>,
+    /// Its standard output and standard error.
+    pub output: OwnedFd,
+    /// Where it is written why it cannot be executed; see `sys::spawn`.
+    pub report: OwnedFd,
+}
+
+/// What came of it: how it ended, or why no process could be made.
+pub type Outcome = io::Result<Change>;
+
+/// An errand that was asked for.
+#[derive(Debug)]
+pub struct Order {
+    /// What is to be run.
+    pub errand: Errand,
+    /// Where the outcome goes.
+    pub reply: oneshot::Sender<Outcome>,
+}
+
+/// How many may wait to be started. Nobody waits longer than his attempt lasts, so these are a crowd.
+const LONGEST_QUEUE: usize = 64;
+
+/// Where commands are asked for.
+#[derive(Debug)]
+pub struct Desk {
+    orders: SyncSender<Order>,
+    bell: Arc<Bell>,
+}
+
+/// The supervisor's side of it.
+#[derive(Debug)]
+pub struct Inbox {
+    orders: Receiver<Order>,
+    /// Rings when somebody asks, and when somebody does not wait any more.
+    pub bell: Arc<Bell>,
+}
+
+/// The desk of this process, where it has a supervisor.
+static DESK: OnceLock<Desk> = OnceLock::new();
+/// The signal state that this process was started with, for those who start commands without a supervisor.
+static INHERITED: OnceLock<Inherited> = OnceLock::new();
+
+/// Opens the desk of this process, once.
+pub fn open() -> io::Result<Inbox> {
+    let bell = Arc::new(Bell::new()?);
+    let (sender, orders) = sync_channel(LONGEST_QUEUE);
+    let desk = Desk { orders: sender, bell: bell.clone() };
+    DESK.set(desk).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
+    Ok(Inbox { orders, bell })
+}
+
+/// The desk, if there is a supervisor behind it.
+pub fn desk() -> Option<&'static Desk> {
+    DESK.get()
+}
+
+/// Remembers the signal state that this process was started with.
+pub fn remember(inherited: Inherited) {
+    // It is told once, by the program's first act.
+    let _ = INHERITED.set(inherited);
+}
+
+/// The signal state that was remembered.
+pub fn inherited() -> Option<&'static Inherited> {
+    INHERITED.get()
+}
+
+impl Desk {
+    /// Asks for a command to be run. Dropping what is given kills the command with its process group.
+    pub fn ask(&self, errand: Errand) -> io::Result<Waiting> {
+        let (reply, outcome) = oneshot::channel();
+        let order = Order { errand, reply };
+        // Where nobody takes orders any more, the reply is gone with this one, which says so.
+        if let Err(TrySendError::Full(_)) = self.orders.try_send(order) {
+            return Err(io::Error::other("too many commands wait to be started"));
+        }
+        self.bell.ring();
+        Ok(Waiting { outcome, bell: self.bell.clone() })
+    }
+}
+
+impl Inbox {
+    /// The next order that somebody still waits for. Never blocks.
+    pub fn next(&self) -> Option<Order> {
+        self.orders.try_iter().find(|order| !order.reply.is_closed())
+    }
+}
+
+/// The outcome of a command, once it is there; none where the supervisor runs no more commands.
+#[derive(Debug)]
+pub struct Waiting {
+    outcome: oneshot::Receiver<Outcome>,
+    bell: Arc<Bell>,
+}
+
+impl Future for Waiting {
+    type Output = Option<Outcome>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.outcome).poll(cx).map(Result::ok)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.outcome.close();
+        self.bell.ring();
+    }
+}

@@ -1,0 +1,126 @@
+//! The commands that the supervisor runs for others, beside its child: each leads a process group, which is killed when
+//! nobody waits for it any more, and what is left of it when it has ended.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::errand::{Errand, Inbox, Order, Outcome};
+use crate::sys::process::{self, Change, Pid, Reaped};
+use crate::sys::signals::Inherited;
+use crate::sys::spawn::{Leads, Program, Streams, environment, start};
+
+/// The commands that run, and where others are asked for.
+pub struct Errands<'a> {
+    inbox: Option<Inbox>,
+    inherited: &'a Inherited,
+    running: Vec<Running>,
+}
+
+/// A command that was started and not reaped yet.
+struct Running {
+    leader: Pid,
+    reply: oneshot::Sender<Outcome>,
+}
+
+impl<'a> Errands<'a> {
+    /// Nothing runs yet; without an inbox nothing ever will.
+    pub fn new(inbox: Option<Inbox>, inherited: &'a Inherited) -> Self {
+        Self { inbox, inherited, running: Vec::new() }
+    }
+
+    /// What becomes readable when somebody wants something here.
+    pub fn bell(&self) -> Option<RawFd> {
+        self.inbox.as_ref().map(|inbox| inbox.bell.as_raw_fd())
+    }
+
+    /// Kills what nobody waits for any more, and starts one command that is asked for. One at a time, so that a crowd
+    /// of them delays no signal: the bell rings on.
+    pub fn turn(&mut self) {
+        let Some(inbox) = &self.inbox else { return };
+        inbox.bell.quiet();
+        self.running.iter().filter(|running| running.reply.is_closed()).for_each(Running::kill);
+        let Some(Order { errand, reply }) = inbox.next() else { return };
+        inbox.bell.ring();
+        match self.start(errand) {
+            Ok(leader) => self.running.push(Running { leader, reply }),
+            // Nobody is there to be told where it is not wanted any more.
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn start(&self, Errand { args, output, report }: Errand) -> io::Result<Pid> {
+        let paths = args.get(..1).unwrap_or_default();
+        let (env, terminal, leads) = (environment(), None, Leads::Group);
+        let program =
+            Program { paths, args: &args, env: &env, leads, terminal, inherited: self.inherited };
+        start(&program, Streams { output: output.as_fd(), report: report.as_fd() })
+    }
+
+    /// Kills all of them, and takes no more: stead ends.
+    pub fn end(&mut self) {
+        self.inbox = None;
+        self.running.iter().for_each(Running::kill);
+    }
+
+    /// Whether a process group is of a command that runs here.
+    pub fn is_group(&self, group: Pid) -> bool {
+        self.running.iter().any(|running| running.leader == group)
+    }
+
+    /// Collects one change of any child, as [`process::reap`] does. What is left of the group of a command that has ended
+    /// is killed before the command is reaped: as long as it is a zombie, its pid cannot be anybody else's.
+    pub fn reap(&mut self) -> Reaped {
+        if self.running.is_empty() {
+            return process::reap();
+        }
+        loop {
+            let (pid, change) = match process::peek() {
+                Reaped::Changed(pid, change) => (pid, change),
+                nothing => return nothing,
+            };
+            if matches!(change, Change::Exited(_) | Change::Killed(_)) {
+                self.ended(pid, change);
+            }
+            // A stop that is over by now is nothing to tell.
+            if let changed @ Reaped::Changed(..) = process::reap_one(pid) {
+                return changed;
+            }
+        }
+    }
+
+    /// Takes in the end of a command, if it is one of these.
+    fn ended(&mut self, pid: Pid, change: Change) {
+        let Some(place) = self.running.iter().position(|running| running.leader == pid) else {
+            return;
+        };
+        let running = self.running.swap_remove(place);
+        running.kill();
+        // Nobody may be waiting any more.
+        let _ = running.reply.send(Ok(change));
+    }
+
+    /// Kills all of them, takes no more, and collects them within a limit.
+    pub fn finish(mut self) {
+        self.end();
+        for _ in 0..FAREWELL_MS {
+            while let Reaped::Changed(..) = self.reap() {}
+            if self.running.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// How many milliseconds killed commands may take to be gone.
+const FAREWELL_MS: u32 = 100;
+
+impl Running {
+    /// A group that is gone is what is wanted, and nobody else's as long as its leader is not reaped.
+    fn kill(&self) {
+        let _ = process::kill_group(self.leader);
+    }
+}
