@@ -230,6 +230,17 @@ fn all_checks_what_run_would_check() {
 }
 
 #[test]
+fn what_is_found_and_not_understood_is_told_behind_the_rest() {
+    let app = App::new();
+    let mut command = stead(["check", "--all"]);
+    command.env("PORT", app.port().to_string()).env("DATABASE_URL", "mysql://app:hunter2@db/t0ken");
+    let (code, lines) = said(&command.output().expect("stead check"));
+    assert_eq!((code, lines.len()), (0, 2), "{lines:?}");
+    assert!(lines[0].starts_with("app up in "), "{lines:?}");
+    assert!(lines[1].starts_with("DATABASE_URL ignored: "), "{lines:?}");
+}
+
+#[test]
 fn a_mistake_in_the_configuration_is_1_for_all() {
     let scratch = Scratch::new();
     let file = scratch.file("stead.toml", "grace = \"hunter2\"\n", 0o644);

@@ -167,7 +167,9 @@ fn without_urls_the_required_dependencies_are_waited_for_and_nothing_else() {
         .env("STEAD_CHECK_NEEDED", needed.url())
         .env("STEAD_CHECK_OPTIONAL", optional.url() + "?stead_required=false")
         .env("PORT", app.0.to_string())
+        .env("DATABASE_URL", "mysql://db/name")
         .start();
+    assert_eq!(stead.wait_for_event("setting ignored", LIMIT)["variable"], "DATABASE_URL");
     assert_eq!(stead.wait_for_event("waiting", LIMIT)["checks"], "needed");
     let _up = needed.up();
     assert_eq!(stead.wait_exit(LIMIT), 0);

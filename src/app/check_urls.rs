@@ -11,6 +11,7 @@ use super::{Failure, environment, print, read_file};
 use crate::check::monitor::attempt;
 use crate::check::registry::Check;
 use crate::check::{Detail, Fact, Pass, ProbeError, Progress, Stage};
+use crate::config::value::Wrong;
 use crate::config::{Config, Mistake, checks_of_urls};
 use crate::exit::Exit;
 use crate::signal::Signal;
@@ -33,7 +34,7 @@ struct Outcome {
 
 /// `stead check URL...`.
 pub(super) fn run(urls: Vec<OsString>, quiet: bool) -> Result<Exit, Failure> {
-    check_once(checks_of_urls("check", urls, &read_file)?, quiet)
+    check_once(checks_of_urls("check", urls, &read_file)?, &[], quiet)
 }
 
 /// `stead check --all`: the checks of the configuration, the app's own too.
@@ -43,11 +44,15 @@ pub(super) fn run_all(quiet: bool) -> Result<Exit, Failure> {
     if checks.is_empty() {
         return Err(Mistake::at("check --all", "no check is configured").into());
     }
-    check_once(checks, quiet)
+    check_once(checks, &config.ignored, quiet)
 }
 
-/// Tries each once; success if none is down.
-fn check_once(checks: Vec<Check>, quiet: bool) -> Result<Exit, Failure> {
+/// Tries each once; success if none is down. What is `ignored` of the environment is told behind the rest.
+fn check_once(
+    checks: Vec<Check>,
+    ignored: &[(String, Wrong)],
+    quiet: bool,
+) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -60,7 +65,9 @@ fn check_once(checks: Vec<Check>, quiet: bool) -> Result<Exit, Failure> {
     runtime.shutdown_background();
     outcomes.sort_by_key(Outcome::rank);
     if !quiet {
-        print(&outcomes.iter().map(Outcome::line).collect::<String>());
+        let ignored =
+            ignored.iter().map(|(variable, wrong)| format!("{variable} ignored: {wrong}\n"));
+        print(&outcomes.iter().map(Outcome::line).chain(ignored).collect::<String>());
     }
     let ok = outcomes.iter().all(|outcome| outcome.result.is_ok());
     Ok(if ok { Exit::OK } else { Exit::FAILURE })
@@ -124,13 +131,13 @@ impl Outcome {
     fn line(&self) -> String {
         let Self { name, result, stage, took } = self;
         let ms = took.as_secs_f64() * 1e3;
-        let trouble = |state: &str, stage: Stage, error: &ProbeError| {
+        let trouble = |state: &str, error: &ProbeError| {
             let (class, stage) = (error.class.name(), stage.name());
             format!("{name} {state}: {class} at {stage} after {ms:.1} ms: {}\n", shown(&error.text))
         };
         match result {
-            Err(error) => trouble("down", *stage, error),
-            Ok(Pass { concern: Some(concern), .. }) => trouble("degraded", Stage::State, concern),
+            Err(error) => trouble("down", error),
+            Ok(Pass { concern: Some(concern), .. }) => trouble("degraded", concern),
             Ok(Pass { detail, .. }) => format!("{name} up in {ms:.1} ms{}\n", facts(detail)),
         }
     }

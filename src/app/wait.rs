@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::live::Live;
 use super::serve::{Serving, watch_alone};
@@ -42,8 +42,9 @@ pub(super) fn run(
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
     let config = Config::load(&[], &environment(), &read_file)?;
-    let mut checks =
-        if urls.is_empty() { config.checks } else { checks_of_urls("wait", urls, &read_file)? };
+    let named = checks_of_urls("wait", urls, &read_file)?;
+    let (mut checks, ignored) =
+        if named.is_empty() { (config.checks, config.ignored) } else { (named, Vec::new()) };
     checks.retain(is_needed);
     let Some(awaited) = Awaited::among(&mut checks, patience) else {
         let wrong = "nothing to wait for: no URL was given, and no required check is configured";
@@ -57,6 +58,9 @@ pub(super) fn run(
         logs::init(config.events, config.labels);
         logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
         logs::writer::release();
+    }
+    for (variable, reason) in ignored {
+        warn!(variable, reason, "setting ignored");
     }
     let inbox = errand::open().map_err(Failure::system("make a bell"))?;
     let mut errands = Errands::new(Some(inbox), inherited);
