@@ -12,7 +12,7 @@ use crate::app::idle;
 use crate::hardening::descriptors;
 use crate::harness::processes::threads_of;
 use crate::harness::servers::rabbitmq::{ENCODED, PASSWORD, RabbitMq, STRANGER, alone, shared};
-use crate::harness::{LIMIT, Running, Stead, stead, until};
+use crate::harness::{LIMIT, Running, stead, until};
 
 /// For a change of state: three attempts that run out of time, or the back-off while it is down.
 const CHANGED_WITHIN: Duration = Duration::from_secs(90);

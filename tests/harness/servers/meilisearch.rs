@@ -1,7 +1,7 @@
 //! Meilisearch: the real one where `MEILISEARCH_BIN` names it, else a fake that answers as the published API document
 //! says (OpenAPI, 1.41 and later; the section of each answer stands with it).
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};

@@ -135,7 +135,6 @@ impl RabbitMq {
 
     /// Starts it, or starts it again with all that it knew.
     pub fn up(&mut self) {
-        let folder = self.scratch.path();
         let mut command = self.command();
         command.args(["sh", "-c", GUARD]).current_dir(self.scratch.path()).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
