@@ -79,14 +79,8 @@ impl AmqpTarget {
 
     pub(super) async fn probe(&self, progress: &Progress) -> Result<Pass, ProbeError> {
         let addresses = self.address.resolve(progress).await?;
-        let held = match self.slot.take() {
-            Some(held) if is_fit(&held, &addresses) => Some(held),
-            Some(held) => {
-                held.connection.close().await;
-                None
-            }
-            None => None,
-        };
+        // One that is not fit says farewell in the background, because nobody knows whether its broker is still there.
+        let held = self.slot.take().filter(|held| is_fit(held, &addresses));
         let seen = match held {
             Some(held) => match self.ask(held, progress).await {
                 // It was closed between the rounds: what counts is whether there can be another one.

@@ -64,9 +64,10 @@ impl Session {
         Ok(Self { connection, line: Some(line) })
     }
 
-    /// Whether the broker has told this connection that it takes no messages.
+    /// Whether the broker has told this connection that it takes no messages. lapin remembers that beyond the end.
     pub(super) fn is_blocked(&self) -> bool {
-        self.connection.status().blocked()
+        let status = self.connection.status();
+        status.connected() && status.blocked()
     }
 
     /// Opens a channel, looks at a queue if one is named, and closes the channel.

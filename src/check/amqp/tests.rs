@@ -1,5 +1,11 @@
 //! What URLs mean, and that nothing is left of an attempt that was cut off.
 
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
 use super::*;
 
 fn parse(text: &str) -> Result<AmqpTarget, Wrong> {
@@ -89,4 +95,105 @@ fn neither_passwords_nor_what_is_made_of_them_is_shown() {
     for secret in ["hush", "quiet", "YXBwOnF1aWV0"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+/// A frame of AMQP 0-9-1 (2.3.5) with a method on channel 0.
+fn method(class: u16, method: u16, arguments: &[u8]) -> Vec<u8> {
+    let payload = [&class.to_be_bytes()[..], &method.to_be_bytes(), arguments].concat();
+    let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[1, 0, 0][..], &size, &payload, &[0xCE]].concat()
+}
+
+/// The class and the method of the next frame that has one, or none at the end.
+async fn heard(stream: &mut UnixStream) -> Option<(u16, u16)> {
+    loop {
+        let kind = stream.read_u8().await.ok()?;
+        let _channel = stream.read_u16().await.ok()?;
+        let size = stream.read_u32().await.ok()?;
+        let mut payload = vec![0; size as usize + 1];
+        stream.read_exact(&mut payload).await.ok()?;
+        if kind == 1 {
+            let number = |at: usize| u16::from_be_bytes([payload[at], payload[at + 1]]);
+            return Some((number(0), number(2)));
+        }
+    }
+}
+
+/// A broker's side of a login.
+async fn accept(stream: &mut UnixStream) {
+    let mut header = [0; 8];
+    stream.read_exact(&mut header).await.unwrap();
+    assert_eq!(&header, b"AMQP\0\0\x09\x01");
+    let start = [&[0, 9][..], &[0, 0, 0, 0], &[0, 0, 0, 5], b"PLAIN", &[0, 0, 0, 5], b"en_US"];
+    stream.write_all(&method(10, 10, &start.concat())).await.unwrap();
+    assert_eq!(heard(stream).await, Some((10, 11)), "Start-Ok");
+    // At most 2047 channels, frames of 128 KiB, a heartbeat a minute.
+    let tune = [&2047u16.to_be_bytes()[..], &131_072u32.to_be_bytes(), &60u16.to_be_bytes()];
+    stream.write_all(&method(10, 30, &tune.concat())).await.unwrap();
+    assert_eq!(heard(stream).await, Some((10, 31)), "Tune-Ok");
+    assert_eq!(heard(stream).await, Some((10, 40)), "Open");
+    stream.write_all(&method(10, 41, &[0])).await.unwrap();
+}
+
+async fn opened() -> (Session, UnixStream) {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let uri = parse("amqp://h").unwrap().login.uri();
+    let (session, ()) = tokio::join!(Session::open(Stream::Unix(ours), uri), accept(&mut theirs));
+    (session.unwrap(), theirs)
+}
+
+const A_WHILE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_connection_that_is_dropped_says_farewell_and_is_cut_soon_after() {
+    let (session, mut theirs) = opened().await;
+    drop(session);
+    let last = timeout(A_WHILE, heard(&mut theirs)).await.unwrap();
+    assert_eq!(last, Some((10, 50)), "Connection.Close");
+    // Close-Ok never comes: the stream ends all the same.
+    assert_eq!(timeout(A_WHILE, heard(&mut theirs)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_login_that_is_cut_off_ends_its_connection() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let uri = parse("amqp://h").unwrap().login.uri();
+    let login = tokio::spawn(Session::open(Stream::Unix(ours), uri));
+    let mut header = [0; 8];
+    theirs.read_exact(&mut header).await.unwrap();
+    login.abort();
+    assert_eq!(timeout(A_WHILE, theirs.read(&mut header)).await.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_blocked_connection_is_a_concern_until_it_is_gone() {
+    let (session, mut theirs) = opened().await;
+    assert!(!session.is_blocked());
+    theirs.write_all(&method(10, 60, b"\x06memory")).await.unwrap();
+    let reached = async |blocked: bool| {
+        while session.is_blocked() != blocked {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(A_WHILE, reached(true)).await.unwrap();
+    drop(theirs);
+    timeout(A_WHILE, reached(false)).await.unwrap();
+    let error = failed(&session.round(None).await.unwrap_err());
+    assert_eq!(error.class, Class::ConnectReset, "{error}");
+}
+
+#[tokio::test]
+async fn a_broker_that_goes_down_is_a_reason_to_connect_once_more() {
+    let (session, mut theirs) = opened().await;
+    let reason = b"CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'";
+    let text = [&[u8::try_from(reason.len()).unwrap()][..], reason].concat();
+    let close = [&320u16.to_be_bytes()[..], &text, &[0, 0, 0, 0]].concat();
+    let round = session.round(None);
+    let broker = async {
+        theirs.write_all(&method(10, 50, &close)).await.unwrap();
+        while heard(&mut theirs).await.is_some() {}
+    };
+    let (answer, ()) = timeout(A_WHILE, async { tokio::join!(round, broker) }).await.unwrap();
+    let error = failed(&answer.unwrap_err());
+    assert!(is_lost(error.class), "{error}");
 }
