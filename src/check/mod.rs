@@ -48,6 +48,10 @@ use url::Url;
 
 /// Something that can be up or down.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a few of them, each made once and kept behind a pointer"
+)]
 pub enum Target {
     /// A TCP port, or a Unix socket, that accepts connections.
     Tcp(TcpTarget),
