@@ -49,13 +49,7 @@ pub(super) fn run(
         // Now, and not when everything is up.
         command.find()?;
     }
-    let listener = http::bind(config.listen).map_err(|error| {
-        let address = match config.listen {
-            Listen::At(address) => address.to_string(),
-            listen => format!("[::]:{}", listen.port().unwrap_or_default()),
-        };
-        Failure::Listen { address, error }
-    })?;
+    let listener = bind(config.listen)?;
     log_start(&config, own, listener.as_ref());
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
@@ -87,6 +81,16 @@ pub(super) fn run(
     }
     logs::writer::flush(LAST_WORDS);
     Ok(exit)
+}
+
+fn bind(listen: Listen) -> Result<Option<TcpListener>, Failure> {
+    http::bind(listen).map_err(|error| {
+        let address = match listen {
+            Listen::At(address) => address.to_string(),
+            listen => format!("[::]:{}", listen.port().unwrap_or_default()),
+        };
+        Failure::Listen { address, error }
+    })
 }
 
 fn log_start(config: &Config, own: Pid, listener: Option<&TcpListener>) {
