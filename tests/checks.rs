@@ -69,8 +69,8 @@ fn is_named_well(fault: Fault, class: &str) -> bool {
     match fault {
         Fault::Silence | Fault::Drip(_) => class == "timeout",
         Fault::ResetAtOnce | Fault::ResetWhenAsked | Fault::HalfClosed => cut,
-        Fault::Garbage if class == "timeout" => true,
-        Fault::Garbage => {
+        Fault::Garbage | Fault::Endless(_) if class == "timeout" => true,
+        Fault::Garbage | Fault::Endless(_) => {
             ["protocol", "http_malformed", "tls_refused", "tls_failed"].contains(&class)
         }
     }
@@ -89,6 +89,10 @@ fn each_fault_ends_at_its_deadline_with_class_and_stage_and_delays_nothing_else(
             ("reset-when-asked", Fault::ResetWhenAsked),
             ("garbage", Fault::Garbage),
             ("half-closed", Fault::HalfClosed),
+            ("http", Fault::Endless(b"HTTP/1.1 200 OK\r\nX: y\r\n")),
+            ("length", Fault::Endless(b"R\x7f\x7f\x7f\x7f\0\0\0")),
+            ("frame", Fault::Endless(b"\x01\0\0\x7f\xff\xff\xff\0")),
+            ("bulk", Fault::Endless(b"$99999999999\r\n")),
         ] {
             let server = Server::new(fault);
             let variable = format!("STEAD_CHECK_{kind}_{what}").to_uppercase().replace('-', "_");
@@ -110,6 +114,10 @@ fn each_fault_ends_at_its_deadline_with_class_and_stage_and_delays_nothing_else(
     }
     assert_eq!(checks(&stead)["app"]["status"], "up");
     assert_eq!(stead.status("/readyz"), 200);
+    // Some announced lengths of gigabytes, for which no driver may make room.
+    let most = processes::status(stead.pid(), "VmHWM").expect("a living process");
+    let most: u64 = most.trim_end_matches(" kB").parse().expect("a number of KiB");
+    assert!(most < 64 * 1024, "{most} KiB");
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub enum Fault {
     ResetWhenAsked,
     /// Answers what is no protocol's.
     Garbage,
+    /// Answers this again and again, for as long as it is taken.
+    Endless(&'static [u8]),
     /// Ends its own side and goes on listening.
     HalfClosed,
 }
@@ -81,6 +83,12 @@ impl Fault {
             Self::ResetAtOnce | Self::ResetWhenAsked => return reset(&stream),
             Self::Garbage => {
                 stream.write_all(&b"\xff\x00garbage \x81\xc3(\r\n\r\n".repeat(100))?;
+            }
+            Self::Endless(bytes) => {
+                let bytes = bytes.repeat(1000);
+                loop {
+                    stream.write_all(&bytes)?;
+                }
             }
             Self::HalfClosed => stream.shutdown(Shutdown::Write)?,
         }

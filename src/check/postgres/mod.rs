@@ -3,6 +3,7 @@
 mod dialect;
 mod encryption;
 mod failure;
+mod limited;
 mod numbers;
 mod passfile;
 mod role;

@@ -16,6 +16,7 @@ use tokio_postgres::{Client, Config, Connection, Error, SimpleQueryMessage, Simp
 use super::super::stream::Stream;
 use super::super::{Class, ProbeError, Progress, Stage};
 use super::failure::failed;
+use super::limited::Limited;
 use super::role::Role;
 
 /// What every role may ask of every server since 9.0, and PgBouncer passes on.
@@ -28,7 +29,7 @@ const GOODBYE: Duration = Duration::from_millis(200);
 /// A connection that has logged in.
 pub(super) struct Session {
     client: Client,
-    connection: Connection<Stream, Stream>,
+    connection: Connection<Limited, Limited>,
     /// Which of the servers it leads to.
     pub(super) server: usize,
     /// Whether it is under TLS that nobody verified and nobody said should not be.
@@ -42,7 +43,7 @@ impl Session {
     pub(super) async fn start(stream: Stream, config: &mut Config) -> Result<Self, Error> {
         // TLS, or its absence, is agreed on already; to the driver the stream is what came of it.
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
-        let (client, connection) = config.connect_raw(stream, Settled).await?;
+        let (client, connection) = config.connect_raw(Limited::new(stream), Settled).await?;
         Ok(Self { client, connection, server: 0, unverified: false, role: Role::default() })
     }
 
@@ -113,12 +114,12 @@ impl fmt::Debug for Session {
 /// TLS as the driver knows it: settled before it came.
 struct Settled;
 
-impl TlsConnect<Stream> for Settled {
-    type Stream = Stream;
+impl TlsConnect<Limited> for Settled {
+    type Stream = Limited;
     type Error = io::Error;
-    type Future = Ready<io::Result<Stream>>;
+    type Future = Ready<io::Result<Limited>>;
 
-    fn connect(self, stream: Stream) -> Self::Future {
+    fn connect(self, stream: Limited) -> Self::Future {
         ready(Ok(stream))
     }
 }
