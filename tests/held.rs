@@ -175,7 +175,8 @@ fn what_works_and_complains_is_degraded_and_says_of_what() {
 
     server.length.store(0, Ordering::SeqCst);
     becomes(&stead, "up");
-    assert_eq!(stead.events_of("check changed").len(), 3);
+    let told = until(LIMIT, || stead.events_of("check changed").len() == 3);
+    assert!(told, "{:?}", stead.events_of("check changed"));
 }
 
 #[test]
