@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::app::{Serve, idle};
+use crate::harness::servers::redis::Redis;
 use crate::harness::{LIMIT, Running, Scratch, Stead, free_port, stead, until};
 use crate::mistakes::{Attempt, mistake_at};
 
@@ -386,6 +387,7 @@ fn a_mistake_in_a_check_is_at_its_place_and_shows_no_value() {
         ("STEAD_CHECK_DB", "tcp://h:1?stead_interval=s3cr3t"),
         ("STEAD_CHECK_DB", "tcp://h:1?stead_interval=0"),
         ("STEAD_CHECK_DB", "tcp://h:1?stead_timeout=0s"),
+        ("STEAD_CHECK_DB", "tcp://h:1?stead_slow=1s&stead_slow=s3cr3t"),
         ("STEAD_CHECK_DB", "tcp://h:1?stead_fail_after=0"),
         ("STEAD_CHECK_DB", "tcp://h:1?stead_pass_after=s3cr3t"),
         ("STEAD_CHECK_DB", "tcp://h:1?stead_max_age=s3cr3t"),
@@ -488,4 +490,37 @@ fn a_mounted_url_is_read_again_when_it_changes() {
     assert!(until(LIMIT, || status_of(&stead, "peer") == "up"), "{:?}", stead.stderr());
     assert_eq!(stead.events_of("secret file not understood, the old secret is kept").len(), 1);
     assert!(!stead.stderr().concat().contains("s3cr3t"));
+}
+
+#[test]
+fn a_rotated_password_is_taken_from_its_file_without_a_restart() {
+    let server = Redis::start(&["requirepass first-pw"]);
+    let scratch = Scratch::new();
+    let password = scratch.file("password", "first-pw\n", 0o600);
+    let stead = idle()
+        .env("REDIS_HOST", "127.0.0.1")
+        .env("REDIS_PORT", server.port().to_string())
+        .env("REDIS_PASSWORD_FILE", &password)
+        .env("STEAD_CHECK_REDIS", "?stead_interval=200ms&stead_fail_after=1&stead_reuse=off")
+        .serve();
+    assert!(until(LIMIT, || status_of(&stead, "redis") == "up"), "{:?}", stead.stderr());
+    // As secrets are rotated: both are good for a while.
+    server.order(&["-a", "first-pw", "ACL", "SETUSER", "default", ">second-pw"]);
+    std::fs::rename(scratch.file("next", "second-pw\n", 0o600), &password).unwrap();
+    stead.wait_for_event("secret file read again", LIMIT);
+    server.order(&["-a", "second-pw", "ACL", "SETUSER", "default", "<first-pw"]);
+    // No connection is held, so that each attempt logs in; those of the test itself do not count.
+    let mut own = 0;
+    let mut logins = || {
+        own += 1;
+        let text = server.cli(&["-a", "second-pw", "INFO", "stats"]);
+        let line = text.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        line.and_then(|number| number.trim().parse::<u64>().ok()).unwrap() - own
+    };
+    let before = logins();
+    assert!(until(LIMIT, || logins() >= before + 3), "no more logins");
+    assert_eq!(status_of(&stead, "redis"), "up", "{:?}", stead.stderr());
+    for password in ["first-pw", "second-pw"] {
+        assert!(!stead.stderr().concat().contains(password));
+    }
 }

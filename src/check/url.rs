@@ -83,7 +83,7 @@ impl Url {
     }
 
     fn take_query(&mut self, query: &str, options: &mut Options) -> Result<(), Wrong> {
-        let mut kept = Vec::new();
+        let (mut kept, mut options_here) = (Vec::new(), Vec::new());
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let (key, raw) = part.split_once('=').unwrap_or((part, ""));
             let (key, text) = (decoded(key)?, decoded(raw)?);
@@ -91,7 +91,13 @@ impl Url {
                 secret_of(raw)?;
             }
             match key.strip_prefix("stead_") {
-                Some(name) => options.add(name, text),
+                Some(name) if options_here.contains(&name.to_owned()) => {
+                    return Err(format!("stead_{name}: given twice"));
+                }
+                Some(name) => {
+                    options_here.push(name.to_owned());
+                    options.add(name, text);
+                }
                 None => {
                     self.query.push((key, text));
                     kept.push(part);

@@ -32,7 +32,7 @@ pub struct Table {
 pub struct Key {
     /// The key.
     pub name: String,
-    /// Its value as text; a list's items with commas between them.
+    /// Its value as text; of a list, the items together.
     pub value: String,
     /// The file, its line and its key.
     pub place: String,
@@ -87,9 +87,9 @@ fn checks(value: &DeValue, place: &dyn Fn(usize, &str) -> String) -> Result<Vec<
         let mut keys = Vec::new();
         for (key, value) in table {
             let (at, dotted) = (key.span().start, format!("{dotted}.{}", key.get_ref()));
-            let value =
-                joined(value.get_ref()).map_err(|wrong| (Some(at), dotted.clone(), wrong))?;
             let name = key.get_ref().to_string();
+            let value = joined(&name, value.get_ref());
+            let value = value.map_err(|wrong| (Some(at), dotted.clone(), wrong))?;
             keys.push(Key { name, value, place: place(at, &dotted) });
         }
         let name = name.get_ref().to_string();
@@ -99,11 +99,13 @@ fn checks(value: &DeValue, place: &dyn Fn(usize, &str) -> String) -> Result<Vec<
     Ok(tables.into_iter().map(|(_, table)| table).collect())
 }
 
-fn joined(value: &DeValue) -> Result<String, &'static str> {
+/// A list as the option of this name has it in a URL: headers and arguments, which may hold commas, on lines of their own.
+fn joined(name: &str, value: &DeValue) -> Result<String, &'static str> {
+    let between = if ["header", "args"].contains(&name) { "\n" } else { "," };
     match value {
         DeValue::Array(list) => {
             let items = list.iter().map(|item| single(item.get_ref()));
-            Ok(items.collect::<Result<Vec<_>, _>>()?.join(","))
+            Ok(items.collect::<Result<Vec<_>, _>>()?.join(between))
         }
         value => single(value),
     }

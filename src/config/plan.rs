@@ -166,8 +166,8 @@ fn show(url: &Url) -> String {
 
 /// An option without its secret.
 fn masked((name, text): (String, String)) -> (String, String) {
-    let may_be_secret = ["management", "header", "headers", "key", "body"];
+    let may_be_secret = ["management", "header", "args", "key", "body"];
     let is_secret = secret::is_named_by(&name) || may_be_secret.contains(&name.as_str());
     let text = if is_secret || text.contains('@') { "***".to_owned() } else { text };
-    (name, text)
+    (name, text.replace(char::is_control, " "))
 }
