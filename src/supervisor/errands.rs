@@ -17,6 +17,8 @@ pub struct Errands<'a> {
     inbox: Option<Inbox>,
     inherited: &'a Inherited,
     running: Vec<Running>,
+    /// Groups whose leaders were reaped, and which were killed and may not be gone yet.
+    dying: Vec<Pid>,
 }
 
 /// A command that was started and not reaped yet.
@@ -28,7 +30,7 @@ struct Running {
 impl<'a> Errands<'a> {
     /// Nothing runs yet; without an inbox nothing ever will.
     pub fn new(inbox: Option<Inbox>, inherited: &'a Inherited) -> Self {
-        Self { inbox, inherited, running: Vec::new() }
+        Self { inbox, inherited, running: Vec::new(), dying: Vec::new() }
     }
 
     /// What becomes readable when somebody wants something here.
@@ -39,6 +41,7 @@ impl<'a> Errands<'a> {
     /// Kills what nobody waits for any more, and starts one command that is asked for. One at a time, so that a crowd
     /// of them delays no signal: the bell rings on.
     pub fn turn(&mut self) {
+        self.dying.retain(|leader| process::is_group(*leader));
         let Some(inbox) = &self.inbox else { return };
         inbox.bell.quiet();
         self.running.iter().filter(|running| running.reply.is_closed()).for_each(Running::kill);
@@ -65,9 +68,9 @@ impl<'a> Errands<'a> {
         self.running.iter().for_each(Running::kill);
     }
 
-    /// Whether a process group is of a command that runs here.
+    /// Whether a process group is of a command that runs here, or has just ended.
     pub fn is_group(&self, group: Pid) -> bool {
-        self.running.iter().any(|running| running.leader == group)
+        self.running.iter().any(|running| running.leader == group) || self.dying.contains(&group)
     }
 
     /// Collects one change of any child, as [`process::reap`] does. What is left of the group of a command that has ended
@@ -98,6 +101,7 @@ impl<'a> Errands<'a> {
         };
         let running = self.running.swap_remove(place);
         running.kill();
+        self.dying.push(running.leader);
         // Nobody may be waiting any more.
         let _ = running.reply.send(Ok(change));
     }

@@ -64,6 +64,13 @@ pub fn kill_group(leader: Pid) -> io::Result<()> {
     signal_group(leader, Signal::KILL)
 }
 
+/// Whether the process group that `leader` led still has a member, zombies included.
+pub fn is_group(leader: Pid) -> bool {
+    // SAFETY: killpg takes numbers only, and signal 0 only asks.
+    let asked = checked(unsafe { libc::killpg(leader.0, 0) });
+    !asked.is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
+}
+
 /// Sends `signal` to every process of the pid namespace but this one. Refused unless this is its PID 1:
 /// anywhere else `kill(-1)` would reach processes that are not ours.
 pub fn signal_namespace(signal: Signal) -> io::Result<()> {
