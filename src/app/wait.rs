@@ -14,8 +14,8 @@ use super::live::Live;
 use super::serve::{Serving, watch_alone};
 use super::{Failure, environment, read_file};
 use crate::check::registry::{Check, Finding, Need, Registry};
-use crate::config::value::Patience;
-use crate::config::{Config, Mistake, checks_of_urls};
+use crate::config::value::{Patience, Wrong};
+use crate::config::{Config, Events, Labels, Mistake, checks_of_urls};
 use crate::errand;
 use crate::exit::Exit;
 use crate::logs;
@@ -55,12 +55,7 @@ pub(super) fn run(
     command.as_ref().map_or(Ok(()), Command::find)?;
     let live = Live::on_terminal(&config.events);
     if live.is_none() {
-        logs::init(config.events, config.labels);
-        logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
-        logs::writer::release();
-    }
-    for (variable, reason) in ignored {
-        warn!(variable, reason, "setting ignored");
+        start_log(config.events, config.labels, &ignored)?;
     }
     let inbox = errand::open().map_err(Failure::system("make a bell"))?;
     let mut errands = Errands::new(Some(inbox), inherited);
@@ -75,6 +70,17 @@ pub(super) fn run(
         (None, Some(command)) => Err(command.replace(inherited).into()),
         (None, None) => Ok(Exit::OK),
     }
+}
+
+/// Starts the log, with what of the environment was `ignored` as its first lines.
+fn start_log(events: Events, labels: Labels, ignored: &[(String, Wrong)]) -> Result<(), Failure> {
+    logs::init(events, labels);
+    logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
+    logs::writer::release();
+    for (variable, reason) in ignored {
+        warn!(variable, reason, "setting ignored");
+    }
+    Ok(())
 }
 
 /// What a signal means that comes during the wait.
