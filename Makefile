@@ -6,7 +6,8 @@ TARGET ?= $(shell test -d "$$(rustc --print target-libdir --target $(MUSL) 2>/de
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BIN    := $(TARGET_DIR)/$(TARGET)/release/stead
 # What the file may grow to; a change that needs more says why beside this line.
-BUDGET := 2200000
+# 2.2 MB before the checks of dependencies; TLS and the drivers of Postgres, Redis and RabbitMQ are the rest.
+BUDGET := 4950000
 
 # Static, at a fixed address: start-up has nothing to relocate, which is what keeps it as short as tini's, and no page
 # of the file is written to. Stack, heap and mappings are placed at random all the same.
