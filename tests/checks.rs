@@ -124,10 +124,10 @@ fn each_fault_ends_at_its_deadline_with_class_and_stage_and_delays_nothing_else(
 fn a_server_that_does_not_even_accept_times_out_at_connect() {
     // A queue of one, full for ever: the kernel answers no further SYN; listen(2).
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    let port = free_port();
-    socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
+    socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     socket.listen(0).unwrap();
-    let address = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let address = socket.local_addr().unwrap().as_socket().expect("an address with a port");
+    let port = address.port();
     let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300));
     let queued: Vec<_> = (0..4).map(connect).collect();
     assert!(queued.iter().any(Result::is_err), "the queue takes all");
@@ -288,7 +288,7 @@ fn a_slow_check_is_told_of_once_a_minute() {
 
 #[test]
 fn ten_thousand_rounds_leave_no_thread_descriptor_or_memory_behind() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).expect("a listener");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || listener.incoming().for_each(drop));
     let mut stead = idle();

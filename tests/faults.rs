@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::free_port;
-
 /// What is wrong.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
@@ -37,8 +35,8 @@ pub struct Server {
 impl Server {
     /// One on a free port of 127.0.0.1.
     pub fn new(fault: Fault) -> Self {
-        let port = free_port();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().expect("its address").port();
         let hurried = Arc::<AtomicBool>::default();
         let hurry = hurried.clone();
         thread::spawn(move || {
