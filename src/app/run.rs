@@ -117,12 +117,19 @@ fn log_start(config: &Config, own: Pid, listener: Option<&TcpListener>) {
         stop_timeout_s = (grace + KILL_PATIENCE).as_secs_f64(),
         "starting"
     );
+    if listen != "off" {
+        log_checks(config);
+    }
+}
+
+/// The checks that there are, once.
+fn log_checks(config: &Config) {
     let found = config
         .shown
         .iter()
         .map(|check| format!("{} ({})", check.key.trim_start_matches("check."), check.from));
     let checks = found.collect::<Vec<_>>().join(", ");
-    if !checks.is_empty() && listen != "off" {
+    if !checks.is_empty() {
         info!(checks, "checks found");
     }
 }
