@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::configured::{Configured, What};
+use super::discovery::{self, Found, same};
 use super::plan::{Origin, Plan, Shown};
 use super::setting::suggestion;
 use super::source::{Source, Text};
-use super::{App, Environment, Mistake, ReadFile, discovery};
+use super::{App, Environment, Mistake, ReadFile};
 use crate::check::options::Options;
 use crate::check::registry::Check;
+use crate::check::url::Url;
 use crate::value::Wrong;
 
 /// The checks as understood.
@@ -52,27 +54,22 @@ impl Plans {
     /// What is found in the app's environment. Two variables for one dependency are two checks where they differ.
     pub(super) fn discover(&mut self, env: &Environment, read: ReadFile) {
         for dependency in discovery::look(env) {
-            let mut known = Vec::new();
-            for found in dependency.found {
+            let mut known: Vec<Url> = Vec::new();
+            for Found { variable, source } in dependency.found {
                 let name = match known.is_empty() {
                     true => dependency.name.to_owned(),
-                    false => normal(&found.variable),
+                    false => normal(&variable),
                 };
-                let source = found.source;
-                let plan = Plan::new(name, found.variable.clone(), Origin::Source(source.clone()));
                 let url = source.read(read, &mut Options::default());
-                if url.as_ref().is_ok_and(|url| {
-                    known.iter().any(|other| discovery::same(url, other, dependency.port))
-                }) {
-                    continue;
-                }
-                // Its options too have to be understood, and without leave to end in a mistake.
+                let plan = Plan::new(name, variable.clone(), Origin::Source(source));
+                // All of it has to be understood now: later, what is wrong is a mistake of stead's own sources.
                 match url.and_then(|url| plan.parts(read, false).map(|_| url)) {
+                    Ok(url) if known.iter().any(|one| same(&url, one, dependency.port)) => {}
                     Ok(url) => {
                         known.push(url);
                         self.plans.push(plan);
                     }
-                    Err(wrong) => self.ignored.push((found.variable, wrong)),
+                    Err(wrong) => self.ignored.push((variable, wrong)),
                 }
             }
         }
