@@ -84,13 +84,15 @@ fn last_line(printed: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
     use crate::check::secret::Secret;
     use tokio::net::unix::pipe;
 
     async fn shown(said: &[u8]) -> String {
         let (sender, receiver) = pipe::pipe().unwrap();
-        assert_eq!(sender.try_write(said).unwrap(), said.len());
+        File::from(sender.into_blocking_fd().unwrap()).write_all(said).unwrap();
         Output::new(receiver).read_until(std::future::ready(())).await.1
     }
 
