@@ -83,7 +83,7 @@ impl Server {
         let mut command = as_user("rabbitmq", Path::new("/usr/lib/rabbitmq/bin/rabbitmq-server"))?;
         node.name(&mut command);
         let running = Running(command.spawn()?);
-        let pid = wait_for_file(&node.folder.join("pid"), |text| text.ends_with('\n'))?;
+        let pid = wait_for_file(&node.folder.join("pid"), |text| !text.trim().is_empty())?;
         let pid = pid.trim().parse().map_err(io::Error::other)?;
         wait_until_open(port)?;
         let url = format!("amqp://app:{PASSWORD}@127.0.0.1:{port}");

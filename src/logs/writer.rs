@@ -106,7 +106,7 @@ pub fn release() {
     QUEUE.changed.notify_all();
 }
 
-/// Waits until everything is written: for `limit` where the reader is stuck, and for [`PATIENCE`] times that where it
+/// Waits until everything is written: for `limit` where the reader is stuck, and for `PATIENCE` times that where it
 /// takes more, so that only the writing thread is late, as any can be on a busy machine. Written or not, the end comes
 /// then.
 pub fn flush(limit: Duration) {
