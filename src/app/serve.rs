@@ -15,10 +15,14 @@ use crate::check::registry::{Check, Registry};
 use crate::config::{Details, Labels};
 use crate::http::{self, View};
 use crate::supervisor::Phase;
-use crate::sys::names;
+use crate::sys::{memory, names};
 
 /// How long the connections that the checks hold may take to close: a server that hangs must not hold up the end.
 const FAREWELL: Duration = Duration::from_millis(200);
+
+/// How often the pages of the program are given back that look-ups, handshakes and logins needed, which come once in
+/// five minutes; a round on a held connection needs few.
+const TRIM: Duration = Duration::from_secs(60);
 
 /// The thread's name.
 const NAME: &str = "stead-http";
@@ -55,6 +59,9 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
     let Plan { app, checks, phase, labels, details } = plan;
     let told = phase.clone();
     let begin = move |over: Over| {
+        if !checks.is_empty() {
+            tokio::spawn(trim());
+        }
         let (app_told, is_serving) = (told.clone(), [Phase::Starting, Phase::Running]);
         let may_connect =
             move || !over.load(Ordering::Relaxed) && is_serving.contains(&*told.borrow());
@@ -71,6 +78,13 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
             warn!(%error, "endpoints ended");
         }
     })
+}
+
+async fn trim() {
+    loop {
+        tokio::time::sleep(TRIM).await;
+        memory::unmap_idle_code();
+    }
 }
 
 /// Until the child has been started, or stead is about to end without one.
