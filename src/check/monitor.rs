@@ -68,12 +68,13 @@ pub async fn monitor<P, F>(
         }
         let before = status.borrow().clone();
         let next = judged(&before, &outcome, &schedule);
+        let pause = schedule.pause(&next, start.elapsed(), fastrand::f64());
+        // The endpoints know of it before a reader of the log can.
+        status.send_replace(next.clone());
         report(&name, &before, &next, &outcome);
         if outcome.result.is_ok() && outcome.took > schedule.slow {
             report_slow(&name, &outcome, &mut told_slow);
         }
-        let pause = schedule.pause(&next, start.elapsed(), fastrand::f64());
-        status.send_replace(next);
         sleep(pause).await;
     }
 }
