@@ -42,6 +42,7 @@ mod mistakes;
 mod named_checks;
 mod names;
 mod network;
+mod network_cut;
 mod overload;
 mod postgres;
 mod protocol;

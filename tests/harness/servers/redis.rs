@@ -141,10 +141,14 @@ impl Redis {
         assert!(until(LIMIT, || matches!(child.try_wait(), Ok(Some(_)))), "{}", self.log());
     }
 
+    /// Its pid.
+    pub fn pid(&self) -> i32 {
+        self.child.as_ref().expect("a server that runs").id() as i32
+    }
+
     /// Sends it a signal, STOP and CONT for instance.
     pub fn signal(&self, signal: i32) {
-        let child = self.child.as_ref().expect("a server that runs");
-        sys::kill(child.id() as i32, signal).expect("a signal to the server");
+        sys::kill(self.pid(), signal).expect("a signal to the server");
     }
 
     fn log(&self) -> String {
