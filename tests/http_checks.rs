@@ -8,33 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::app::{Answer, App, Serve, idle};
 use crate::harness::certificates::Authority;
+use crate::harness::direct::{check, is_down, is_up};
 use crate::harness::servers::web::Web;
 use crate::harness::{LIMIT, Running, Scratch, free_port, stead, until};
-
-/// `stead check URL`: whether it was up, and the line.
-fn check(url: &str) -> (bool, String) {
-    let output = stead(["check", url]).output().expect("stead");
-    let said = [output.stdout, output.stderr].concat();
-    let line = String::from_utf8_lossy(&said).into_owned();
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{url}: {:?} {line}", output.status);
-    (output.status.success(), line)
-}
-
-/// Fails unless the URL is up.
-#[track_caller]
-fn is_up(url: &str) -> String {
-    let (up, line) = check(url);
-    assert!(up, "{url}: {line}");
-    line
-}
-
-/// Fails unless the URL is down for this reason: `class at stage`.
-#[track_caller]
-fn is_down(url: &str, reason: &str) -> String {
-    let (up, line) = check(url);
-    assert!(!up && line.contains(&format!(" down: {reason} after ")), "{url}: {line}");
-    line
-}
 
 /// A server with the files that it needs.
 struct Site {

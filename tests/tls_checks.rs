@@ -5,40 +5,15 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Output;
 use std::thread;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::app::{Serve, idle};
 use crate::harness::certificates::{Authority, Pair, replace, self_signed};
+use crate::harness::direct::{check, is_down, is_up, said};
 use crate::harness::servers::web::Web;
 use crate::harness::{LIMIT, Running, Scratch, binary, free_port, stead, until};
-
-fn said(output: Output) -> (bool, String) {
-    let line = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&line).into_owned())
-}
-
-fn check(url: &str) -> (bool, String) {
-    said(stead(["check", url]).output().expect("stead"))
-}
-
-/// Fails unless the URL is up.
-#[track_caller]
-fn is_up(url: &str) -> String {
-    let (up, line) = check(url);
-    assert!(up, "{url}: {line}");
-    line
-}
-
-/// Fails unless the URL is down for this reason: `class at stage`.
-#[track_caller]
-fn is_down(url: &str, reason: &str) -> String {
-    let (up, line) = check(url);
-    assert!(!up && line.contains(&format!(" down: {reason} after ")), "{url}: {line}");
-    line
-}
 
 /// An nginx with this certificate on this port.
 fn nginx(port: u16, pair: &Pair, further: &str) -> Web {
