@@ -60,10 +60,8 @@ fn readyz_answers_within_10_ms_at_p99_while_a_thousand_clients_are_slow_and_a_ch
     let _clients = SlowClients::of(&stead, 1000, "mixed");
     let limit = Duration::from_millis(10);
     // What is measured is stead, and others have the machine as well: a round in which a stead left
-    // alone misses the limit shows nothing, and three that show something must all miss it. Where too
-    // few show anything, the best round of each says what the clients and the check have added.
+    // alone misses the limit shows nothing, and three that show something must all miss it.
     let mut missed = Vec::new();
-    let (mut best, mut best_alone) = (LIMIT, LIMIT);
     for round in 1..=12 {
         let alone = latencies(&undisturbed, 300);
         let loaded = latencies(&stead, 300);
@@ -78,13 +76,12 @@ fn readyz_answers_within_10_ms_at_p99_while_a_thousand_clients_are_slow_and_a_ch
         if p99 < limit {
             return;
         }
-        (best, best_alone) = (best.min(p99), best_alone.min(alone_p99));
         if alone_p99 < limit {
             missed.push((p99, alone_p99));
         }
         assert!(missed.len() < 3, "p99, and that of a stead left alone: {missed:?}");
     }
-    assert!(best < best_alone + limit, "p99 {best:?}, and {best_alone:?} of a stead left alone");
+    panic!("the machine is too busy to measure on: {missed:?}");
 }
 
 #[test]
