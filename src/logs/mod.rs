@@ -1,6 +1,7 @@
 //! stead's own events: one line each on standard error, through tracing-subscriber.
 //! The messages are constant and the fields are a contract (README, "Log events").
 
+pub mod child;
 mod format;
 pub mod writer;
 

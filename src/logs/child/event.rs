@@ -1,0 +1,1 @@
+//! An event of the child's as one JSON object.

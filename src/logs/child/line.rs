@@ -1,0 +1,1 @@
+//! The line machine: a pure function of bytes and time to events.
