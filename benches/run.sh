@@ -22,6 +22,9 @@ need nginx nginx-light
 need wrk wrk
 need curl curl
 need wget wget
+need jq jq
+need s6-log s6
+need multilog daemontools
 need unshare util-linux
 need setpriv util-linux
 need redis-server redis-server

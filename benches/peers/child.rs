@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::lines::Lines;
 use crate::sys;
 
 /// The children that the measurements need.
@@ -15,6 +16,8 @@ pub enum Mode {
     Stamp,
     /// Writes one stamp at its start and one for each SIGUSR1.
     Echo,
+    /// Writes this many lines, and stays until it is signalled.
+    Lines(Lines, usize),
     /// Leaves this many orphans to the init and writes a stamp, ends them together when a byte comes on stdin, writes a
     /// stamp when the last one was reaped, and stays until stdin ends.
     Orphans(usize),
@@ -24,12 +27,17 @@ impl Mode {
     pub const STAMP: &str = "child-stamp";
     pub const ECHO: &str = "child-echo";
     pub const ORPHANS: &str = "child-orphans";
+    pub const LINES: &str = "child-lines";
 
     pub fn from_arguments(arguments: &[String]) -> Option<Mode> {
         match arguments {
             [mode] if mode == Mode::STAMP => Some(Mode::Stamp),
             [mode] if mode == Mode::ECHO => Some(Mode::Echo),
             [mode, count] if mode == Mode::ORPHANS => count.parse().ok().map(Mode::Orphans),
+            [mode, kind, count] if mode == Mode::LINES => {
+                let kind = Lines::ALL.into_iter().find(|it| it.name() == kind)?;
+                count.parse().ok().map(|count| Mode::Lines(kind, count))
+            }
             _ => None,
         }
     }
@@ -39,6 +47,7 @@ impl Mode {
             Mode::Stamp => write_stamp(sys::now()),
             Mode::Echo => echo(),
             Mode::Orphans(count) => leave_orphans(*count),
+            Mode::Lines(kind, count) => kind.write(*count),
         };
         result.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
     }

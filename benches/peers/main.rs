@@ -16,6 +16,7 @@ mod cost;
 mod dependencies;
 mod http;
 mod idle;
+mod lines;
 mod orphans;
 mod report;
 mod samples;
@@ -45,6 +46,10 @@ pub struct Rounds {
     pub loads: usize,
     /// Seconds of each load.
     pub load_seconds: u64,
+    /// Megabytes of lines through what is fast, and how many lone lines.
+    pub line_megabytes: usize,
+    /// Lines that come alone, a millisecond after the one before.
+    pub lone_lines: usize,
     /// Runs of each health-check command.
     pub runs: usize,
     /// Runs of each check of RabbitMQ, whose own takes half a second.
@@ -65,6 +70,8 @@ const FULL: Rounds = Rounds {
     stampedes: 3,
     loads: 3,
     load_seconds: 4,
+    line_megabytes: 1000,
+    lone_lines: 3000,
     runs: 300,
     pings: 10,
     held_seconds: 600,
@@ -80,6 +87,8 @@ const QUICK: Rounds = Rounds {
     stampedes: 1,
     loads: 1,
     load_seconds: 1,
+    line_megabytes: 50,
+    lone_lines: 200,
     runs: 30,
     pings: 2,
     held_seconds: 15,
@@ -119,7 +128,7 @@ fn failed(error: io::Error) -> ExitCode {
 fn measure(rounds: &Rounds, only: &str) -> io::Result<Report> {
     let wrappers = Wrappers::find()?;
     let mut report = Report::about_this_machine(&wrappers)?;
-    let parts: [(&str, Part); 10] = [
+    let parts: [(&str, Part); 11] = [
         ("size of the files", size::measure),
         ("idle memory and wake-ups", idle::measure),
         ("start-up", startup::measure),
@@ -128,6 +137,7 @@ fn measure(rounds: &Rounds, only: &str) -> io::Result<Report> {
         ("health-check commands", cost::of_checks),
         ("orphans", orphans::measure),
         ("/livez under load", http::measure),
+        ("lines as JSON", lines::measure),
         ("dependencies", dependencies::measure),
         ("replicas of one Postgres", dependencies::stampede),
     ];

@@ -41,6 +41,17 @@ pub fn exists(pid: u32) -> bool {
     send_signal(pid, 0).is_ok()
 }
 
+/// Whether the child has ended and nobody has waited for it.
+pub fn is_zombie(child: u32) -> io::Result<bool> {
+    // SAFETY: siginfo_t is numbers and pointers, of which zero is a value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the pointer is to a live siginfo_t, which the call fills in.
+    succeeded(unsafe { libc::waitid(libc::P_PID, child, &raw mut info, options) })?;
+    // SAFETY: the field is there for a child that has ended, and zero where none has.
+    Ok(unsafe { info.si_pid() } != 0)
+}
+
 /// What a process and the children that it waited for have cost.
 pub struct Ended {
     pub status: ExitStatus,
