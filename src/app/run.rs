@@ -19,7 +19,7 @@ use crate::supervisor::child::Command;
 use crate::supervisor::errands::Errands;
 use crate::supervisor::hold::meaning_by;
 use crate::supervisor::lifecycle::KILL_PATIENCE;
-use crate::supervisor::{Phase, Started, Supervisor, Wrapping};
+use crate::supervisor::{Outputs, Phase, Started, Supervisor, Wrapping};
 use crate::sys::process::{self, Pid};
 use crate::sys::signals::{Inherited, SignalFd};
 use crate::sys::{descriptors, memory};
@@ -69,7 +69,8 @@ pub(super) fn run(
         }
     }
     let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
-    let supervisor = Supervisor { signals: &queue, inherited, passed, wrapping, phase, errands };
+    let (signals, outputs) = (&queue, Outputs::default());
+    let supervisor = Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands };
     let started = supervisor.start(&command, config.terms)?;
     logs::writer::release();
     let exit = match started {

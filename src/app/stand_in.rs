@@ -12,7 +12,7 @@ use crate::signal::Signal;
 use crate::supervisor::child::{CannotRun, Command};
 use crate::supervisor::errands::Errands;
 use crate::supervisor::wrapping::Notice;
-use crate::supervisor::{Phase, Started, Supervisor, Terms, Wrapping};
+use crate::supervisor::{Outputs, Phase, Started, Supervisor, Terms, Wrapping};
 use crate::sys::descriptors;
 use crate::sys::process::{self, Pid};
 use crate::sys::signals::{Inherited, SignalFd};
@@ -75,7 +75,8 @@ fn wrap(wrapper: &Wrapper, inherited: &Inherited) -> Result<Exit, CannotRun> {
     let (phase, _) = watch::channel(Phase::Starting);
     let (signals, inherited) = (&queue, &inherited);
     let errands = Errands::new(None, inherited);
-    let supervisor = Supervisor { signals, inherited, passed, wrapping, phase, errands };
+    let outputs = Outputs::default();
+    let supervisor = Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands };
     Ok(match supervisor.start(&Command::new(&wrapper.command)?, terms(wrapper))? {
         Started::Running(running) => running.run(),
         Started::Over(exit) => exit,

@@ -124,7 +124,7 @@ pub(super) fn line(verbosity: u32, event: &Notice<'_>) -> Option<Line> {
         Notice::CannotRun(program, error) => {
             return Some(prefixed(&format!("{}: {}", program.display(), super::reason(error))));
         }
-        Notice::CannotReap | Notice::ChildGone => return None,
+        Notice::CannotReap | Notice::ChildGone | Notice::Over => return None,
         Notice::Spawned(_, child) => format!("The child runs with pid {child}."),
         Notice::Received(signal) => format!("Signal {} came.", signal.number()),
         Notice::Forwarded(from, to) if from == to => format!("Sent signal {} on.", to.number()),

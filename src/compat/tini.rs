@@ -155,7 +155,7 @@ pub(super) fn line(wrapper: &Wrapper, pid: u32, event: &Notice<'_>) -> Option<Li
             (INFO, "INFO ", text)
         }
         Notice::Received(Signal::CHLD) => (DEBUG, "DEBUG", "A child has changed".to_owned()),
-        Notice::Received(_) | Notice::Dropped(_) => return None,
+        Notice::Received(_) | Notice::Dropped(_) | Notice::Over => return None,
         Notice::Forwarded(_, signal) => (DEBUG, "DEBUG", format!("Passing on {signal}")),
         Notice::ChildGone => {
             (WARN, "WARN ", "The child was gone before a signal reached it".to_owned())

@@ -9,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::exit::Exit;
 use crate::sys::process::Pid;
 use crate::sys::signals::Inherited;
-use crate::sys::spawn::{Leads, Program, SpawnError, environment, find, replace, spawn};
+use crate::sys::spawn::{Leads, Program, SpawnError, Streams, environment, find, replace, spawn};
 use crate::sys::terminal::Terminal;
 
 /// Where programs are looked for when PATH is not set, as the container engines have it.
@@ -30,6 +30,8 @@ pub struct Standing<'a> {
     pub terminal: Option<Terminal>,
     /// The signal state that it is given back.
     pub inherited: &'a Inherited,
+    /// Where its standard streams lead.
+    pub streams: Streams<'a>,
 }
 
 /// A way to execute the first of these paths that can be, with these arguments.
@@ -71,17 +73,18 @@ impl Command {
 
     /// Starts it. A script without `#!` is run by `/bin/sh`, as a shell would run it.
     pub fn start(&self, standing: &Standing) -> Result<Pid, CannotRun> {
-        let Standing { leads, terminal, inherited } = *standing;
+        let Standing { leads, terminal, inherited, streams } = *standing;
         self.execute(&|paths, args| {
-            spawn(&Program { paths, args, env: &self.env, leads, terminal, inherited })
+            spawn(&Program { paths, args, env: &self.env, leads, terminal, inherited, streams })
         })
     }
 
     /// Becomes it: from here on this process is the command, with the signals as `inherited`.
     pub fn replace(&self, inherited: &Inherited) -> CannotRun {
-        let (leads, terminal) = (Leads::Nothing, None);
+        let (leads, terminal, streams) = (Leads::Nothing, None, Streams::default());
         let replaced = self.execute(&|paths, args| {
-            let program = Program { paths, args, env: &self.env, leads, terminal, inherited };
+            let program =
+                Program { paths, args, env: &self.env, leads, terminal, inherited, streams };
             Err::<Infallible, _>(replace(&program))
         });
         match replaced {

@@ -271,6 +271,7 @@ impl Running<'_> {
             info!(elapsed_s = elapsed.as_secs_f64(), killed = self.killing.count(), "drain ended");
         }
         self.job.take_terminal_back();
+        self.notice(&Notice::Over);
         info!(code = exit.code(), "finished");
         exit
     }

@@ -57,9 +57,10 @@ impl<'a> Errands<'a> {
     fn start(&self, Errand { args, output, report }: Errand) -> io::Result<Pid> {
         let paths = args.get(..1).unwrap_or_default();
         let (env, terminal, leads) = (environment(), None, Leads::Group);
+        let (inherited, streams) = (self.inherited, Streams::captured(output.as_fd()));
         let program =
-            Program { paths, args: &args, env: &env, leads, terminal, inherited: self.inherited };
-        start(&program, Streams { output: output.as_fd(), report: report.as_fd() })
+            Program { paths, args: &args, env: &env, leads, terminal, inherited, streams };
+        start(&program, report.as_fd())
     }
 
     /// Kills all of them, and takes no more: stead ends.

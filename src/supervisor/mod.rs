@@ -10,7 +10,7 @@ pub mod phase;
 mod stragglers;
 pub mod wrapping;
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 #[expect(
     clippy::disallowed_types,
     reason = "this is the one clock that the lifecycle is told"
@@ -23,7 +23,7 @@ use tracing::info;
 use crate::exit::Exit;
 use crate::sys::descriptors;
 use crate::sys::signals::{Inherited, SignalFd};
-use crate::sys::spawn::Leads;
+use crate::sys::spawn::{Leads, Streams};
 use crate::sys::terminal::{self, Terminal};
 use child::{CannotRun, Command, Standing};
 pub use driver::Running;
@@ -44,6 +44,8 @@ pub struct Supervisor<'a> {
     pub inherited: &'a Inherited,
     /// Descriptors that are the child's, closed here once it runs.
     pub passed: Vec<RawFd>,
+    /// The child's standard output and error where they are not stead's own, closed here once it runs.
+    pub outputs: Outputs,
     /// How stead stands around its child.
     pub wrapping: Wrapping<'a>,
     /// Where the phase is told.
@@ -51,6 +53,9 @@ pub struct Supervisor<'a> {
     /// What is run for others beside the child.
     pub errands: Errands<'a>,
 }
+
+/// Standard output and standard error of the child, where they are not stead's own.
+pub type Outputs = [Option<OwnedFd>; 2];
 
 /// What came of starting.
 pub enum Started<'a> {
@@ -76,6 +81,8 @@ impl<'a> Supervisor<'a> {
             early.push(delivery);
         }
         let job = self.start_job(command)?;
+        // From here on the child's own processes alone keep them open.
+        drop(self.outputs);
         Ok(Started::Running(Box::new(Running {
             signals: self.signals,
             wrapping: self.wrapping,
@@ -101,8 +108,10 @@ impl<'a> Supervisor<'a> {
             Leads::Session => terminal.give_up(),
             _ => terminal.foreground() == Some(terminal::own_group()),
         });
-        let child =
-            command.start(&Standing { leads, terminal: given, inherited: self.inherited })?;
+        let [output, error] = self.outputs.each_ref().map(|fd| fd.as_ref().map(AsFd::as_fd));
+        let streams = Streams { output, error, ..Streams::default() };
+        let inherited = self.inherited;
+        let child = command.start(&Standing { leads, terminal: given, inherited, streams })?;
         descriptors::close(&self.passed);
         if leaves_directory {
             // It is the child's alone to keep busy; one that cannot be left stays.

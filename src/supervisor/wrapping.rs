@@ -78,4 +78,6 @@ pub enum Notice<'a> {
     Exited(Pid, Exit),
     /// A signal ended the child.
     Killed(Pid, Signal),
+    /// Nothing of the child's is left, or nothing that could be waited for.
+    Over,
 }

@@ -2,6 +2,7 @@
 //! place of a closed standard stream.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
 use super::checked;
@@ -61,39 +62,74 @@ pub fn limit() -> u64 {
     limit.rlim_cur
 }
 
+/// Whether this standard stream is a terminal.
+pub fn is_terminal(fd: RawFd) -> bool {
+    // SAFETY: isatty only asks.
+    unsafe { libc::isatty(fd) == 1 }
+}
+
 /// Whether standard error is a terminal.
 pub fn stderr_is_terminal() -> bool {
-    // SAFETY: isatty only asks.
-    unsafe { libc::isatty(libc::STDERR_FILENO) == 1 }
+    is_terminal(libc::STDERR_FILENO)
+}
+
+/// Whether stead was started with this standard stream: what [`occupy_closed_standard_streams`] puts in the place of a
+/// closed one closes at exec.
+pub fn was_given(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD only asks.
+    let flags = checked(unsafe { libc::fcntl(fd, libc::F_GETFD) });
+    flags.is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0)
+}
+
+/// Whether standard output and standard error are one file, as after `2>&1`: the same device and inode; fstat(2).
+pub fn outputs_are_one() -> bool {
+    let identity = |fd| {
+        let mut stat = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: fstat fills the structure where it succeeds.
+        unsafe {
+            checked(libc::fstat(fd, stat.as_mut_ptr())).ok()?;
+            let stat = stat.assume_init();
+            Some((stat.st_dev, stat.st_ino))
+        }
+    };
+    let [out, err] = [libc::STDOUT_FILENO, libc::STDERR_FILENO].map(identity);
+    out.is_some() && out == err
 }
 
 /// Whether a write to standard error would not have to wait for its reader.
 pub fn stderr_takes_more() -> bool {
-    let mut fd = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    let mut fd = writable(libc::STDERR_FILENO);
     // SAFETY: one pollfd that outlives the call, which does not wait.
     (unsafe { libc::poll(&mut fd, 1, 0) }) == 1
 }
 
-/// Writes all of `bytes` to standard error, waiting for the reader for as long as it takes; also where another
-/// process that shares the stream made it non-blocking. What cannot be written is lost: there is nobody to tell.
+fn writable(fd: RawFd) -> libc::pollfd {
+    libc::pollfd { fd, events: libc::POLLOUT, revents: 0 }
+}
+
+/// Writes what a standard stream takes at once of `bytes`, which is at least one, waiting for its reader for as long as
+/// it takes; also where another process that shares the stream made it non-blocking.
+pub fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: the buffer is readable for its length.
+        let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+        if let Ok(written) = usize::try_from(written) {
+            return Ok(written);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            // SAFETY: one pollfd that outlives the call.
+            Some(libc::EAGAIN) => drop(unsafe { libc::poll(&mut writable(fd), 1, -1) }),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Writes all of `bytes` to standard error. What cannot be written is lost: there is nobody to tell.
 pub fn write_to_stderr(mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        // SAFETY: the buffer is readable for its length.
-        let written =
-            unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
-        if let Ok(written) = usize::try_from(written) {
-            bytes = bytes.get(written..).unwrap_or_default();
-            continue;
-        }
-        match io::Error::last_os_error().raw_os_error() {
-            Some(libc::EINTR) => {}
-            Some(libc::EAGAIN) => {
-                let mut fd =
-                    libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
-                // SAFETY: one pollfd that outlives the call.
-                unsafe { libc::poll(&mut fd, 1, -1) };
-            }
-            _ => return,
-        }
+        let Ok(written) = write(libc::STDERR_FILENO, bytes) else { return };
+        bytes = bytes.get(written..).unwrap_or_default();
     }
 }

@@ -2,9 +2,12 @@
 //! Each function is safe to call and says what it does to the process; policy is for the callers.
 
 pub mod bell;
+pub mod clock;
 pub mod descriptors;
 pub mod memory;
 pub mod names;
+pub mod pipe;
+mod poll;
 pub mod process;
 pub mod signals;
 pub mod spawn;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
 use super::checked;
+use super::poll::{poll, readable};
 use super::process::Pid;
 use crate::signal::Signal;
 
@@ -147,20 +148,6 @@ impl SignalFd {
         let [_, one, two] = fds;
         [one.revents != 0, two.revents != 0]
     }
-}
-
-fn readable(fd: RawFd) -> libc::pollfd {
-    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
-}
-
-fn poll(fds: &mut [libc::pollfd], limit: Option<Duration>) {
-    let limit = limit.map(|limit| libc::timespec {
-        tv_sec: limit.as_secs() as _,
-        tv_nsec: limit.subsec_nanos().into(),
-    });
-    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the descriptors and the time outlive the call. An early return only looks again.
-    unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as _, limit, std::ptr::null()) };
 }
 
 impl AsRawFd for SignalFd {

@@ -32,6 +32,26 @@ pub struct Program<'a> {
     pub terminal: Option<Terminal>,
     /// The signal state that it is given back.
     pub inherited: &'a Inherited,
+    /// Where its standard streams lead.
+    pub streams: Streams<'a>,
+}
+
+/// Where the standard streams of a program lead.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Streams<'a> {
+    /// Standard input is empty; else it is stead's own.
+    pub reads_nothing: bool,
+    /// Standard output; stead's own where nothing else is given.
+    pub output: Option<BorrowedFd<'a>>,
+    /// Standard error, as the output.
+    pub error: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> Streams<'a> {
+    /// Nothing to read, and all that it writes into one pipe.
+    pub fn captured(into: BorrowedFd<'a>) -> Self {
+        Self { reads_nothing: true, output: Some(into), error: Some(into) }
+    }
 }
 
 /// What the child leads.
@@ -95,7 +115,7 @@ pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
     checked(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })
         .map_err(SpawnError::Fork)?;
     let [reader, writer] = ends;
-    let child = fork(program, writer, None);
+    let child = fork(program, writer);
     // SAFETY: both descriptors are ours; the child has its own copies.
     let report = unsafe {
         libc::close(writer);
@@ -114,19 +134,10 @@ pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
     }
 }
 
-/// Where the streams of a started program lead; its standard input is empty.
-#[derive(Clone, Copy, Debug)]
-pub struct Streams<'a> {
-    /// Standard output and standard error.
-    pub output: BorrowedFd<'a>,
-    /// Where the reason comes from when the program cannot be executed: errno in four bytes, and four more. It closes
-    /// when it could.
-    pub report: BorrowedFd<'a>,
-}
-
-/// Starts the program as the leader of its group and returns at once, whatever becomes of it.
-pub fn start(program: &Program, streams: Streams) -> io::Result<Pid> {
-    let child = fork(program, streams.report.as_raw_fd(), Some(streams.output.as_raw_fd()))?;
+/// Starts the program as the leader of its group and returns at once, whatever becomes of it. `report` is where the reason
+/// comes from when it cannot be executed: errno in four bytes, and four more. It closes when it could.
+pub fn start(program: &Program, report: BorrowedFd) -> io::Result<Pid> {
+    let child = fork(program, report.as_raw_fd())?;
     // The child does it too; whoever comes first makes the group, which may be signalled from now on.
     // SAFETY: setpgid takes numbers. It fails where the child is further already.
     unsafe { libc::setpgid(child.number(), child.number()) };
@@ -140,7 +151,7 @@ pub fn reported(report: &[u8]) -> Option<io::Error> {
 }
 
 /// Makes the process that becomes the program.
-fn fork(program: &Program, report: RawFd, output: Option<RawFd>) -> io::Result<Pid> {
+fn fork(program: &Program, report: RawFd) -> io::Result<Pid> {
     let mut env = pointers(program.env);
     let mut listen_pid = ListenPid::in_env(program.env);
     let args = pointers(program.args);
@@ -148,9 +159,7 @@ fn fork(program: &Program, report: RawFd, output: Option<RawFd>) -> io::Result<P
     let child = checked(unsafe {
         let child = libc::fork();
         if child == 0 {
-            if let Some(output) = output {
-                redirect(output);
-            }
+            redirect(&program.streams);
             lead(program);
             listen_pid.write_own(&mut env);
             let errno = execute(program, &args, &env);
@@ -162,17 +171,24 @@ fn fork(program: &Program, report: RawFd, output: Option<RawFd>) -> io::Result<P
     Ok(Pid::new(child))
 }
 
-/// In the child: nothing to read, and all that it writes into one pipe.
+/// In the child: other standard streams than stead's own. No descriptor that they are made of is one of them, because
+/// stead leaves none of these closed.
 ///
 /// # Safety
 /// Only between fork and exec.
-unsafe fn redirect(output: RawFd) {
+unsafe fn redirect(streams: &Streams) {
     // SAFETY: each of these calls is async-signal-safe. What they make in place of the standard streams stays open.
     unsafe {
-        let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        libc::dup2(nothing, libc::STDIN_FILENO);
-        libc::dup2(output, libc::STDOUT_FILENO);
-        libc::dup2(output, libc::STDERR_FILENO);
+        if streams.reads_nothing {
+            let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+            libc::dup2(nothing, libc::STDIN_FILENO);
+        }
+        if let Some(output) = streams.output {
+            libc::dup2(output.as_raw_fd(), libc::STDOUT_FILENO);
+        }
+        if let Some(error) = streams.error {
+            libc::dup2(error.as_raw_fd(), libc::STDERR_FILENO);
+        }
     }
 }
 

@@ -30,8 +30,9 @@ pub(super) fn run(errand: Errand) -> io::Result<Alone> {
     let Errand { args, output, report } = errand;
     let paths = args.get(..1).unwrap_or_default();
     let (env, terminal, leads) = (environment(), None, Leads::Group);
-    let program = Program { paths, args: &args, env: &env, leads, terminal, inherited };
-    let pid = start(&program, Streams { output: output.as_fd(), report: report.as_fd() })?;
+    let streams = Streams::captured(output.as_fd());
+    let program = Program { paths, args: &args, env: &env, leads, terminal, inherited, streams };
+    let pid = start(&program, report.as_fd())?;
     let leader = Arc::new(Mutex::new(Some(pid)));
     let reaped = leader.clone();
     Ok(Alone { leader, end: spawn_blocking(move || end_of(pid, &reaped)) })
