@@ -101,6 +101,11 @@ fn config_shows_each_setting_with_its_default() {
         ("discover", "on"),
         ("details", "always"),
         ("logs", "raw"),
+        ("strip_ansi", "off"),
+        ("join_traces", "off"),
+        ("redact", "none"),
+        ("redact_secrets", "off"),
+        ("log_drop", "off"),
         ("log_format", "auto"),
         ("log_level", "info"),
     ];

@@ -8,6 +8,7 @@ mod discovery;
 mod environment;
 mod file;
 mod libpq;
+mod output;
 mod plan;
 pub mod setting;
 mod source;
@@ -23,6 +24,7 @@ use tracing::level_filters::LevelFilter;
 
 use checks::Plans;
 pub use environment::{Environment, Labels};
+pub use output::{Logs, Output};
 pub use plan::Shown;
 use sources::Sources;
 pub use urls::checks_of_urls;
@@ -135,6 +137,8 @@ pub struct Config {
     pub listen: Listen,
     /// Who sees the details.
     pub details: Details,
+    /// What becomes of the command's output.
+    pub output: Output,
     /// stead's own events.
     pub events: Events,
     /// What labels everything that stead says.
@@ -170,8 +174,7 @@ impl Config {
         let app = from.app(env, discover)?;
         let details = from.one("details", value::details)?.unwrap_or(Details::Always);
         from.show("details", format!("{details:?}").to_lowercase());
-        from.one("logs", value::logs)?;
-        from.show("logs", "raw");
+        let output = from.output()?;
         let events = from.events(env)?;
         if let (Some(listen), true) = (listen.port(), listen.port() == app.port) {
             let wrong = format!("{listen} is the app's own port; the endpoints need another one");
@@ -200,6 +203,7 @@ impl Config {
             shown: checks.shown,
             listen,
             details,
+            output,
             events,
             labels: env.labels(),
             ignored: from.ignored.into_iter().chain(checks.ignored).collect(),

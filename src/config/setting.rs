@@ -77,7 +77,17 @@ pub const SETTINGS: &[Setting] = &[
         "on",
         "look for checks in the app's environment (PORT, DATABASE_URL...)",
     ),
-    valued("logs", "raw", "raw", "how the command's output goes through"),
+    valued(
+        "logs",
+        "raw|json|auto",
+        "raw",
+        "the command's output: as it is, or a JSON object a line",
+    ),
+    switch("strip_ansi", "with json, take colours and the like out of messages"),
+    switch("join_traces", "with json, make one event of the lines of one stack trace"),
+    repeated("redact", "REGEX", "with json, write [redacted] for what fits (as a variable: one)"),
+    switch("redact_secrets", "with json, redact the values of the environment's secrets"),
+    switch("log_drop", "with json, drop lines where their reader stalls, and say how many"),
     valued("log_format", "auto|json|text", "auto", "the form of stead's own events on stderr"),
     valued(
         "log_level",
@@ -114,6 +124,11 @@ impl Setting {
     /// `STEAD_DRAIN_DELAY`.
     pub fn variable(&self) -> String {
         format!("STEAD_{}", self.key.to_ascii_uppercase())
+    }
+
+    /// Whether its variable holds a list. A regular expression may well hold commas and blanks.
+    pub fn is_list_in_variable(&self) -> bool {
+        self.repeatable && self.key != "redact"
     }
 
     /// Whether it is a key of the file: all but the file's own path, and checks, which have tables.

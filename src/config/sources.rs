@@ -46,7 +46,7 @@ impl Sources {
         let (mut raw, tables) = read_file(path.as_deref(), read)?;
         for (key, text) in variables {
             let place = by_key(key).map(|s| s.variable()).unwrap_or_default();
-            let list = by_key(key).is_some_and(|s| s.repeatable);
+            let list = by_key(key).is_some_and(|s| s.is_list_in_variable());
             let texts = if list { split_list(&text) } else { vec![text] };
             raw.insert(key, Raw { texts, place });
         }
@@ -75,7 +75,7 @@ impl Sources {
     }
 
     /// All values of a repeatable setting.
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, Wrong>,

@@ -97,15 +97,6 @@ pub fn details(text: &str) -> Result<Details, Wrong> {
     }
 }
 
-/// `raw`, the only way so far.
-pub fn logs(text: &str) -> Result<(), Wrong> {
-    match text.trim() {
-        "raw" => Ok(()),
-        "json" | "auto" => Err("only raw is supported yet".to_owned()),
-        _ => Err("not raw".to_owned()),
-    }
-}
-
 /// `auto`, `json` or `text`.
 pub fn log_format(text: &str) -> Result<LogFormat, Wrong> {
     match text.trim() {
