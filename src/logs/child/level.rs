@@ -1,1 +1,64 @@
 //! The level of a line, where the line says it in one of the usual ways.
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Level {
+    /// Steps inside a function.
+    Trace,
+    /// For who develops the program.
+    Debug,
+    /// What happens when all is well.
+    Info,
+    /// Not as it should be, and yet it works.
+    Warn,
+    /// Something failed.
+    Error,
+    /// The program cannot go on, or somebody has to act at once.
+    Fatal,
+}
+
+/// What a word means as a level, in any case and in the spellings of the loggers that are known here.
+pub fn of_word(word: &[u8]) -> Option<Level> {
+    let mut lower = [0; 16];
+    let lower = lower.get_mut(..word.len())?;
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    Some(match &*lower {
+        b"t" | b"trace" | b"trc" | b"trac" | b"trce" | b"finest" | b"finer" | b"silly" => {
+            Level::Trace
+        }
+        b"d" | b"debug" | b"dbg" | b"debu" | b"dbug" | b"fine" | b"config" | b"verbose"
+        | b"http" => Level::Debug,
+        b"debug1" | b"debug2" | b"debug3" | b"debug4" | b"debug5" => Level::Debug,
+        b"i" | b"info" | b"inf" | b"information" | b"informational" => Level::Info,
+        b"notice" | b"note" | b"log" | b"success" => Level::Info,
+        b"w" | b"warn" | b"warning" | b"wrn" => Level::Warn,
+        b"e" | b"error" | b"err" | b"erro" | b"eror" | b"severe" | b"fail" => Level::Error,
+        b"f" | b"fatal" | b"ftl" | b"fata" | b"critical" | b"crit" | b"c" => Level::Fatal,
+        b"alert" | b"emerg" | b"emergency" | b"panic" | b"pnc" | b"pani" | b"dpanic" => {
+            Level::Fatal
+        }
+        _ => return None,
+    })
+}
+
+/// What a number means as a level of pino and bunyan: 10 is trace, 60 is fatal, and a level of the program's own
+/// counts as the one below it.
+pub fn of_number(number: u64) -> Option<Level> {
+    Some(match number {
+        10..20 => Level::Trace,
+        20..30 => Level::Debug,
+        30..40 => Level::Info,
+        40..50 => Level::Warn,
+        50..60 => Level::Error,
+        60..70 => Level::Fatal,
+        _ => return None,
+    })
+}
+
+/// The level that a line of text says at its beginning.
+pub fn of_text(line: &[u8]) -> Option<Level> {
+    let word = line.split(|byte| !byte.is_ascii_alphabetic()).find(|word| !word.is_empty())?;
+    let upper = word.iter().all(u8::is_ascii_uppercase);
+    upper.then(|| of_word(word)).flatten()
+}
