@@ -107,6 +107,7 @@ fn config_shows_each_setting_with_its_default() {
         ("redact_secrets", "off"),
         ("log_drop", "off"),
         ("log_format", "auto"),
+        ("log_schema", "stead"),
         ("log_level", "info"),
     ];
     for (key, value) in expected {

@@ -11,7 +11,7 @@ use crate::harness::{Scratch, stead};
 pub const MARKER: &str = "s3cr3t";
 
 /// Every setting: its key in the file, whether it has a flag, and a value that it has no use for.
-pub const SETTINGS: [(&str, bool, &str); 23] = [
+pub const SETTINGS: [(&str, bool, &str); 24] = [
     ("grace", true, MARKER),
     ("drain_delay", true, "-5s3cr3t"),
     ("linger", true, "5 s3cr3t"),
@@ -34,6 +34,7 @@ pub const SETTINGS: [(&str, bool, &str); 23] = [
     ("redact_secrets", true, MARKER),
     ("log_drop", true, MARKER),
     ("log_format", true, MARKER),
+    ("log_schema", true, MARKER),
     ("log_level", true, MARKER),
 ];
 

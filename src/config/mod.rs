@@ -96,6 +96,20 @@ pub enum LogFormat {
     Text,
 }
 
+/// The names of the fields of every JSON line: stead's own events and the command's lines.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogSchema {
+    /// stead's own.
+    #[default]
+    Stead,
+    /// Elastic Common Schema.
+    Ecs,
+    /// Google Cloud Logging.
+    Gcp,
+    /// Datadog.
+    Datadog,
+}
+
 /// What is checked of the app itself.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct App {
@@ -112,6 +126,8 @@ pub struct App {
 pub struct Events {
     /// Their form.
     pub format: LogFormat,
+    /// The names of their fields, in JSON.
+    pub schema: LogSchema,
     /// The least level that is written.
     pub level: LevelFilter,
 }

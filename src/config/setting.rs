@@ -90,6 +90,12 @@ pub const SETTINGS: &[Setting] = &[
     switch("log_drop", "with json, drop lines where their reader stalls, and say how many"),
     valued("log_format", "auto|json|text", "auto", "the form of stead's own events on stderr"),
     valued(
+        "log_schema",
+        "stead|ecs|gcp|datadog",
+        "stead",
+        "the names of the fields in JSON lines, stead's own and the command's",
+    ),
+    valued(
         "log_level",
         "off|error|warn|info|debug",
         "$LOG_LEVEL or info",

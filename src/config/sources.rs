@@ -202,6 +202,8 @@ impl Sources {
     pub(super) fn events(&mut self, env: &Environment) -> Result<Events, Mistake> {
         let format = self.one("log_format", value::log_format)?.unwrap_or(LogFormat::Auto);
         self.show("log_format", format!("{format:?}").to_lowercase());
+        let schema = self.one("log_schema", value::log_schema)?.unwrap_or_default();
+        self.show("log_schema", format!("{schema:?}").to_lowercase());
         let level = match self.one("log_level", value::log_level)? {
             Some(level) => level,
             // LOG_LEVEL is the app's: where it is none of stead's levels, it says nothing to stead.
@@ -220,7 +222,7 @@ impl Sources {
             },
         };
         self.show("log_level", level.to_string());
-        Ok(Events { format, level })
+        Ok(Events { format, schema, level })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::Uri;
 use tracing::level_filters::LevelFilter;
 
-use super::{Details, Listen, LogFormat};
+use super::{Details, Listen, LogFormat, LogSchema};
 use crate::signal::Signal;
 pub use crate::value::{Patience, Wrong, duration, port, switch, timeout, wait};
 
@@ -104,6 +104,17 @@ pub fn log_format(text: &str) -> Result<LogFormat, Wrong> {
         "json" => Ok(LogFormat::Json),
         "text" => Ok(LogFormat::Text),
         _ => Err("none of auto, json and text".to_owned()),
+    }
+}
+
+/// `stead`, `ecs`, `gcp` or `datadog`.
+pub fn log_schema(text: &str) -> Result<LogSchema, Wrong> {
+    match text.trim() {
+        "stead" => Ok(LogSchema::Stead),
+        "ecs" => Ok(LogSchema::Ecs),
+        "gcp" => Ok(LogSchema::Gcp),
+        "datadog" => Ok(LogSchema::Datadog),
+        _ => Err("none of stead, ecs, gcp and datadog".to_owned()),
     }
 }
 

@@ -10,17 +10,25 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::Labels;
+use super::schema::{self, Label, STEAD, Schema};
+use crate::config::{Labels, LogSchema};
 
 /// The form of a line.
 pub enum Format {
     /// One JSON object: timestamp, level, message, the event's fields, then these labels.
-    Json(Labels),
+    Json(&'static Schema, Vec<Label>),
     /// `HH:MM:SS level stead: message key=value`, in UTC.
     Text {
         /// Whether the terminal shows colours.
         colours: bool,
     },
+}
+
+impl Format {
+    /// JSON with the names of this schema.
+    pub fn json(schema: LogSchema, labels: &Labels) -> Self {
+        Self::Json(Schema::of(schema), schema::labels(schema, labels, None))
+    }
 }
 
 /// The fields of one event in their order; `message` first, because tracing puts it there.
@@ -62,17 +70,6 @@ impl Fields {
     }
 }
 
-/// The level in lower case, as most collectors write it.
-fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "error",
-        Level::WARN => "warn",
-        Level::INFO => "info",
-        Level::DEBUG => "debug",
-        Level::TRACE => "trace",
-    }
-}
-
 impl<S, N> FormatEvent<S, N> for Format
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -86,42 +83,40 @@ where
     ) -> fmt::Result {
         let (level, fields) = (*event.metadata().level(), Fields::of(event));
         match self {
-            Self::Json(labels) => write_json(&mut to, level, &fields, labels),
+            Self::Json(schema, labels) => write_json(&mut to, level, &fields, (schema, labels)),
             Self::Text { colours } => write_text(&mut to, level, &fields, *colours),
         }
     }
 }
 
-fn write_json(to: &mut Writer<'_>, level: Level, fields: &Fields, labels: &Labels) -> fmt::Result {
-    let timestamp = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
-    let mut separator = '{';
-    let mut member = |name: &str, value: &Value| {
-        let name = Value::from(name);
-        write!(to, "{separator}{name}:{value}")?;
-        separator = ',';
-        Ok(())
-    };
-    member("timestamp", &timestamp.into())?;
-    member("level", &level_name(level).into())?;
+fn write_json(
+    to: &mut Writer<'_>,
+    level: Level,
+    fields: &Fields,
+    (schema, labels): (&Schema, &[Label]),
+) -> fmt::Result {
+    let timestamp = humantime::format_rfc3339_micros(SystemTime::now());
+    write!(to, "{{\"{}\":\"{timestamp}\"", schema.timestamp)?;
+    write!(to, ",\"{}\":\"{}\"", schema.level, word(schema, level))?;
     for (name, value) in &fields.0 {
-        member(name, value)?;
+        write!(to, ",{}:{value}", Value::from(schema.field(name)))?;
     }
-    for (name, label) in labels_in_order(labels) {
-        member(name, &label.into())?;
+    for label in labels {
+        write!(to, ",{}", label.member)?;
     }
     to.write_str("}\n")
 }
 
-/// The labels that are set.
-fn labels_in_order(labels: &Labels) -> impl Iterator<Item = (&'static str, &str)> {
-    let Labels { service, instance, environment, app_version } = labels;
-    let all = [
-        ("service", service.as_deref()),
-        ("instance", Some(instance.as_str())),
-        ("environment", environment.as_deref()),
-        ("app_version", app_version.as_deref()),
-    ];
-    all.into_iter().filter_map(|(name, label)| Some((name, label?)))
+/// The schema's word for a level.
+fn word(schema: &Schema, level: Level) -> &'static str {
+    let [trace, debug, info, warn, error, _] = schema.words;
+    match level {
+        Level::TRACE => trace,
+        Level::DEBUG => debug,
+        Level::INFO => info,
+        Level::WARN => warn,
+        Level::ERROR => error,
+    }
 }
 
 fn write_text(to: &mut Writer<'_>, level: Level, fields: &Fields, colours: bool) -> fmt::Result {
@@ -133,7 +128,7 @@ fn write_text(to: &mut Writer<'_>, level: Level, fields: &Fields, colours: bool)
         Level::WARN => ("\x1b[33m", "\x1b[2m", "\x1b[0m"),
         _ => ("\x1b[32m", "\x1b[2m", "\x1b[0m"),
     };
-    write!(to, "{dim}{time}{plain} {colour}{}{plain} stead:", level_name(level))?;
+    write!(to, "{dim}{time}{plain} {colour}{}{plain} stead:", word(&STEAD, level))?;
     for (name, value) in &fields.0 {
         match value {
             Value::String(text) if *name == "message" => write!(to, " {}", text.escape_debug())?,
@@ -148,4 +143,79 @@ fn write_text(to: &mut Writer<'_>, level: Level, fields: &Fields, colours: bool)
 fn is_bare(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The line of an event whose fields have a meaning of their own in some schema, without the time's digits.
+    fn line(schema: LogSchema) -> String {
+        let labels = Labels {
+            service: Some("api".to_owned()),
+            instance: "api-1".to_owned(),
+            environment: Some("production".to_owned()),
+            app_version: Some("1.2".to_owned()),
+        };
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .event_format(Format::json(schema, &labels))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(
+                status = "down",
+                error = "a \"b\"",
+                file = 1,
+                elapsed_s = 1.23456,
+                "check changed"
+            );
+        });
+        let line = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let (before, after) = line.split_once(":\"20").unwrap();
+        let (_, after) = after.split_once("Z\"").unwrap();
+        format!("{before}:TIME{after}")
+    }
+
+    #[test]
+    fn an_event_has_the_names_of_its_schema() {
+        let expected = [
+            (
+                LogSchema::Stead,
+                r#"{"timestamp":TIME,"level":"warn","message":"check changed","status":"down","error":"a \"b\"","file":1,"elapsed_s":1.235,"service":"api","instance":"api-1","environment":"production","app_version":"1.2"}"#,
+            ),
+            (
+                LogSchema::Ecs,
+                r#"{"@timestamp":TIME,"log.level":"warn","message":"check changed","status":"down","error.message":"a \"b\"","file.path":1,"elapsed_s":1.235,"ecs.version":"8.11.0","service.name":"api","service.node.name":"api-1","service.environment":"production","service.version":"1.2"}"#,
+            ),
+            (
+                LogSchema::Gcp,
+                r#"{"time":TIME,"severity":"WARNING","message":"check changed","status":"down","error":"a \"b\"","file":1,"elapsed_s":1.235,"logging.googleapis.com/labels":{"environment":"production","instance":"api-1"},"serviceContext":{"service":"api","version":"1.2"}}"#,
+            ),
+            (
+                LogSchema::Datadog,
+                r#"{"timestamp":TIME,"status":"warning","message":"check changed","check_status":"down","error":"a \"b\"","file":1,"elapsed_s":1.235,"service":"api","instance":"api-1","env":"production","version":"1.2"}"#,
+            ),
+        ];
+        for (schema, expected) in expected {
+            assert_eq!(line(schema), format!("{expected}\n"));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 pub mod child;
 mod format;
+mod schema;
 pub mod writer;
 
 use tracing_subscriber::filter::filter_fn;
@@ -22,7 +23,11 @@ pub fn init(events: Events, labels: Labels) {
         LogFormat::Json => false,
         LogFormat::Text => true,
     };
-    let format = if text { Format::Text { colours: terminal } } else { Format::Json(labels) };
+    let format = if text {
+        Format::Text { colours: terminal }
+    } else {
+        Format::json(events.schema, &labels)
+    };
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(events.level)
         .with_writer(|| Lines)
