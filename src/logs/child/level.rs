@@ -1,4 +1,13 @@
-//! The level of a line, where the line says it in one of the usual ways.
+//! The level of a line, where the line says it in one of the usual ways. It is never guessed from the
+//! middle of a sentence: what counts is where the word stands and what stands around it.
+
+mod forms;
+mod prefix;
+#[cfg(test)]
+mod tests;
+
+/// How much of a line is looked at, in bytes. Every usual form says its level before that.
+const WINDOW: usize = 128;
 
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -56,9 +65,36 @@ pub fn of_number(number: u64) -> Option<Level> {
     })
 }
 
-/// The level that a line of text says at its beginning.
+/// The level that a line of text says at its beginning, colour codes not counted.
+///
+/// It is behind nothing but what a logger writes before it (times, process ids, threads, names), and it is marked as a
+/// level: in brackets, by a colon, as the value of `level=`, as a logger's letter, or in upper case between separators.
+/// So `ERROR cannot open` and even `INFO is good` say one, and `Error handling enabled` does not.
 pub fn of_text(line: &[u8]) -> Option<Level> {
-    let word = line.split(|byte| !byte.is_ascii_alphabetic()).find(|word| !word.is_empty())?;
-    let upper = word.iter().all(u8::is_ascii_uppercase);
-    upper.then(|| of_word(word)).flatten()
+    let mut plain = [0; WINDOW];
+    let head = without_colours(line.get(..WINDOW).unwrap_or(line), &mut plain);
+    let head = head.trim_ascii_start();
+    forms::of_letter(head).or_else(|| prefix::of_word(head))
+}
+
+/// The same text without terminal escape sequences (ECMA-48, 5.4), where it has any.
+fn without_colours<'a>(head: &'a [u8], plain: &'a mut [u8; WINDOW]) -> &'a [u8] {
+    const ESCAPE: u8 = 0x1b;
+    if memchr::memchr(ESCAPE, head).is_none() {
+        return head;
+    }
+    let mut bytes = head.iter().copied();
+    let mut length = 0;
+    while let Some(byte) = bytes.next() {
+        if byte != ESCAPE {
+            if let Some(place) = plain.get_mut(length) {
+                *place = byte;
+                length += 1;
+            }
+        } else if bytes.next() == Some(b'[') {
+            // Parameters, and one byte that ends them.
+            bytes.find(|byte| (0x40..=0x7e).contains(byte));
+        }
+    }
+    plain.get(..length).unwrap_or_default()
 }
