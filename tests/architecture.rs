@@ -35,6 +35,7 @@ const CONFINED: [(&str, &[&str]); 11] = [
     ("lapin", &["check/amqp"]),
     ("rustls", &["check/tls/", "check/postgres"]),
     ("prometheus_client", &["http/metrics.rs"]),
+    ("regex_lite", &["logs/child/redact.rs", "config/"]),
     ("signal_hook", &["signal.rs", "sys/signals.rs"]),
 ];
 

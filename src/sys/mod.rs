@@ -13,6 +13,9 @@ pub mod signals;
 pub mod spawn;
 pub mod terminal;
 
+#[cfg(test)]
+pub mod allocations;
+
 use std::io;
 
 /// The result of a system call that answers -1 for an error.

@@ -1,1 +1,138 @@
-//! An event of the child's as one JSON object.
+//! A line of the child's as one JSON object.
+
+mod members;
+
+use std::io::{self, Write};
+
+use members::Members;
+
+use super::level::{self, Level};
+use super::object::{self, Object};
+use super::own::Own;
+use super::redact::{Redactions, Redactor};
+use super::{Line, Part, ansi, escape};
+use crate::config::{Labels, LogSchema};
+
+/// How events are written.
+#[derive(Clone, Debug, Default)]
+pub struct Style {
+    /// The names of the fields.
+    pub schema: LogSchema,
+    /// What each event is labelled with.
+    pub labels: Labels,
+    /// Terminal control sequences are taken out of text lines.
+    pub strip_ansi: bool,
+    /// What must not leave.
+    pub redactions: Redactions,
+}
+
+/// The stream that a line came out of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// `stdout` or `stderr`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// Writes the events of one stream. Its buffers are made once, so that no line costs an allocation.
+#[derive(Debug)]
+pub struct Renderer {
+    members: Members,
+    redactor: Redactor,
+    /// The line without its control sequences, where they are to be taken out.
+    stripped: Option<Vec<u8>>,
+}
+
+impl Renderer {
+    /// For one stream.
+    pub fn new(style: &Style, stream: Stream) -> Self {
+        Self {
+            members: Members::new(style.schema, &style.labels, stream.name()),
+            redactor: Redactor::new(style.redactions.clone()),
+            stripped: style.strip_ansi.then(Vec::new),
+        }
+    }
+
+    /// Writes one line as one object and a newline.
+    pub fn render(&mut self, line: &Line<'_>, to: &mut impl Write) -> io::Result<()> {
+        self.members.set_time(line.read.wall);
+        // Of what did not come whole, only a last line without its newline can be an object.
+        let is_whole = line.part.is_none_or(|part| part.ordinal == 1 && part.last);
+        if is_whole && line.bytes.trim_ascii_start().first() == Some(&b'{') {
+            let mut own = Own::default();
+            let keys = self.members.keys();
+            let read = |text| object::read(text, |key, value| own.take(keys, key, value));
+            if let Some(object) = str::from_utf8(line.bytes).ok().and_then(read) {
+                self.write_object(&object, to)?;
+                self.members.write_missing(&own, object.is_empty, to)?;
+                write_part(line.part, to)?;
+                return to.write_all(b"}\n");
+            }
+        }
+        self.write_text(line, to)
+    }
+
+    fn write_text(&mut self, line: &Line<'_>, to: &mut impl Write) -> io::Result<()> {
+        let mut bytes = line.bytes;
+        if let Some(stripped) = &mut self.stripped {
+            stripped.clear();
+            ansi::strip(bytes, stripped);
+            bytes = stripped;
+        }
+        let level = level::of_text(bytes).unwrap_or(Level::Info);
+        if !self.redactor.is_idle() {
+            bytes = self.redactor.redact(bytes);
+        }
+        self.members.write_opening(level, to)?;
+        match str::from_utf8(bytes) {
+            Ok(text) => {
+                escape::write_text(text, to)?;
+                to.write_all(b"\"")?;
+            }
+            Err(_) => {
+                escape::write_bytes(bytes, to)?;
+                to.write_all(b"\",\"escaped\":true")?;
+            }
+        }
+        write_part(line.part, to)?;
+        self.members.write_ending(to)
+    }
+
+    /// Writes an object up to its closing brace.
+    fn write_object(&mut self, object: &Object<'_>, to: &mut impl Write) -> io::Result<()> {
+        to.write_all(b"{")?;
+        if self.redactor.is_idle() {
+            to.write_all(object.inside.as_bytes())
+        } else {
+            self.redactor.write_object(object.inside, to)
+        }
+    }
+}
+
+/// How the pieces of a line are joined: the messages of one `partial_id` behind each other, and a newline behind the
+/// last, unless it says that there was none.
+fn write_part(part: Option<Part>, to: &mut impl Write) -> io::Result<()> {
+    let Some(Part { id, ordinal, last, newline }) = part else { return Ok(()) };
+    write!(
+        to,
+        ",\"partial\":true,\"partial_id\":{id},\"partial_ordinal\":{ordinal},\"partial_last\":{last}"
+    )?;
+    if last && !newline {
+        to.write_all(b",\"newline\":false")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

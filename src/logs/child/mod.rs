@@ -1,9 +1,16 @@
 //! The child's lines as JSON: bytes of its standard output and error become one object a line. What is written where,
 //! and when, is the part of the pump; the rest is computed from bytes alone.
 
+pub mod ansi;
+mod escape;
 pub mod event;
 pub mod level;
 pub mod line;
+mod object;
+mod own;
+mod plain;
+pub mod redact;
+mod timestamp;
 
 /// When bytes were read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
