@@ -31,7 +31,7 @@ fn kind_of(message: &str, field: &str) -> Kind {
         "phase" => OneOf(&PHASES),
         "from" if message == "phase changed" => OneOf(&PHASES),
         "from" | "status" => OneOf(&STATUSES),
-        "pid" | "from_pid" | "code" | "killed" | "count" | "attempts" => Whole,
+        "pid" | "from_pid" | "code" | "killed" | "count" | "bytes" | "attempts" => Whole,
         name if name.ends_with("_s") || name.ends_with("_ms") => Seconds,
         _ => Text,
     }
@@ -100,7 +100,7 @@ impl Kind {
 }
 
 /// What is wrong with a line, if anything is.
-fn wrong_with(line: &str) -> Option<String> {
+pub fn wrong_with(line: &str) -> Option<String> {
     let event: Map<String, Value> = match serde_json::from_str(line) {
         Ok(event) => event,
         Err(error) => return Some(format!("is no JSON object: {error}")),

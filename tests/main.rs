@@ -17,6 +17,7 @@ mod architecture;
 mod check_command;
 mod check_urls;
 mod checks;
+mod child_logs;
 mod compat;
 mod configuration;
 mod containers;

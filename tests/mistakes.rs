@@ -293,11 +293,6 @@ fn app_live_without_a_check_of_the_app_is_a_mistake() {
 }
 
 #[test]
-fn what_comes_with_a_later_version_is_refused_now() {
-    Attempt::new(&["--logs", "json"]).fails_at("--logs");
-}
-
-#[test]
 fn a_missing_command_is_explained_with_the_rule_of_entrypoint() {
     for args in
         [&["run"][..], &["run", "--"], &["run", "--grace", "5s"], &["run", "--grace=5s", "--"]]

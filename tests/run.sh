@@ -171,6 +171,7 @@ need strace strace
 need unshare util-linux
 need ip iproute2
 need ps procps
+need jq jq
 need openssl openssl
 need haproxy haproxy
 need ldd libc-bin

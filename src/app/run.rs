@@ -10,16 +10,21 @@ use tracing::{info, warn};
 use super::serve::{Plan, serve};
 use super::wait::Awaited;
 use super::{Failure, environment, read_file};
-use crate::config::{Config, Flag, Listen};
+use crate::check::secret;
+use crate::config::{Config, Environment, Flag, Labels, Listen, LogSchema, Output};
 use crate::errand;
 use crate::exit::Exit;
 use crate::http;
 use crate::logs;
+use crate::logs::child::event::Style;
+use crate::logs::child::pump::Pumps;
+use crate::logs::child::redact::{Redactions, secrets_among};
 use crate::supervisor::child::Command;
 use crate::supervisor::errands::Errands;
 use crate::supervisor::hold::meaning_by;
 use crate::supervisor::lifecycle::KILL_PATIENCE;
-use crate::supervisor::{Outputs, Phase, Started, Supervisor, Wrapping};
+use crate::supervisor::wrapping::Notice;
+use crate::supervisor::{Phase, Started, Supervisor, Terms, Wrapping};
 use crate::sys::process::{self, Pid};
 use crate::sys::signals::{Inherited, SignalFd};
 use crate::sys::{descriptors, memory};
@@ -37,7 +42,8 @@ pub(super) fn run(
     let passed = descriptors::beyond_standard();
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
-    let mut config = Config::load(flags, &environment(), &read_file)?;
+    let env = environment();
+    let mut config = Config::load(flags, &env, &read_file)?;
     logs::init(config.events, config.labels.clone());
     let own = Pid::own();
     if let Some(error) = (!own.is_init()).then(process::become_subreaper).and_then(Result::err) {
@@ -57,6 +63,7 @@ pub(super) fn run(
     let mut errands = Errands::new(Some(inbox), inherited);
     let (labels, details) = (config.labels, config.details);
     let (app, checks) = (config.app_checks, config.checks);
+    let style = style(&config.output, &labels, config.events.schema, &env);
     let plan = Plan { app, checks, phase: watched, labels, details };
     let is_needed = listener.is_some() || awaited.is_some();
     let serving = is_needed.then(|| serve(listener, plan)).transpose()?;
@@ -68,20 +75,48 @@ pub(super) fn run(
             return over;
         }
     }
+    let (pumps, outputs) = Pumps::start(&config.output, &style)
+        .map_err(Failure::system("start the threads of the command's output"))?;
     let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
-    let (signals, outputs) = (&queue, Outputs::default());
+    let signals = &queue;
     let supervisor = Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands };
-    let started = supervisor.start(&command, config.terms)?;
-    logs::writer::release();
-    let exit = match started {
-        Started::Running(running) => running.run(),
-        Started::Over(exit) => exit,
-    };
+    let exit = supervise(supervisor, &command, config.terms, &pumps)?;
     if let Some(serving) = serving {
         serving.finish();
     }
     logs::writer::flush(LAST_WORDS);
     Ok(exit)
+}
+
+/// From the child's start to its end, and to that of its output.
+fn supervise(
+    supervisor: Supervisor,
+    command: &Command,
+    terms: Terms,
+    pumps: &Pumps,
+) -> Result<Exit, Failure> {
+    let observer = |notice: &Notice<'_>| {
+        if matches!(notice, Notice::Over) {
+            pumps.finish();
+        }
+    };
+    let wrapping = Wrapping { observer: &observer, ..supervisor.wrapping };
+    let started = Supervisor { wrapping, ..supervisor }.start(command, terms)?;
+    logs::writer::release();
+    Ok(match started {
+        Started::Running(running) => running.run(),
+        Started::Over(exit) => exit,
+    })
+}
+
+/// How the command's lines are written.
+fn style(output: &Output, labels: &Labels, schema: LogSchema, env: &Environment) -> Style {
+    let secrets = match output.redact_secrets {
+        true => secrets_among(env.texts()).into_iter().chain(secret::known()).collect(),
+        false => Vec::new(),
+    };
+    let redactions = Redactions::new(output.redact.clone(), secrets);
+    Style { schema, labels: labels.clone(), strip_ansi: output.strip_ansi, redactions }
 }
 
 fn bind(listen: Listen) -> Result<Option<TcpListener>, Failure> {

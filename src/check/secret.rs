@@ -59,6 +59,11 @@ pub fn remember(form: &str) {
     }
 }
 
+/// Every form of every secret that was read so far.
+pub fn known() -> Vec<String> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// The text with each secret that this process was given masked. A short one is masked as a word of its own alone: `p`
 /// masked within every word would tell what it is.
 pub fn scrub(text: &str) -> String {

@@ -45,6 +45,11 @@ impl Environment {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
+    /// All variables that are text, and what they are set to.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
     /// stead's own variables. An empty one is not set: compose files pass those on that have no value.
     pub(super) fn settings(&self) -> Result<Vec<Flag>, Mistake> {
         let mut settings = Vec::new();

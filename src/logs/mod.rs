@@ -4,6 +4,7 @@
 pub mod child;
 mod format;
 mod schema;
+mod turn;
 pub mod writer;
 
 use tracing_subscriber::filter::filter_fn;

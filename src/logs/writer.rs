@@ -7,6 +7,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::child::event::Stream;
+use super::child::pump::let_ahead;
+use super::turn;
 use crate::sys::descriptors::{stderr_takes_more, write_to_stderr};
 
 /// How many bytes may wait for a stuck reader; what comes later is counted and dropped.
@@ -90,7 +93,11 @@ fn write_all() {
         state.writing = true;
         let dropped = std::mem::take(&mut state.dropped);
         drop(state);
+        // What the child has said before it has happened before it.
+        let_ahead();
+        let turn = turn::take(Stream::Stderr);
         write_to_stderr(&line);
+        drop(turn);
         if dropped > 0 {
             tracing::warn!(count = dropped, "events dropped");
         }

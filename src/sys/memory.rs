@@ -1,11 +1,18 @@
 //! What stead asks of the system about its own memory, so that it costs each container little.
 
+/// What is larger than this goes back to the system as soon as it is freed; glibc's default, in bytes.
+#[cfg(target_env = "gnu")]
+const LARGE: libc::c_int = 128 * 1024;
+
 /// Keeps glibc to one heap: its arena for each further thread costs memory, and stead's threads hardly allocate at once.
+/// What is large stays out of it: left alone, glibc would keep the room of a megabyte for good once one was freed
+/// (mallopt(3), `M_MMAP_THRESHOLD`).
 pub fn keep_one_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt(3) takes numbers; no thread but this one runs yet.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
     }
 }
 

@@ -3,6 +3,7 @@
 mod members;
 
 use std::io::{self, Write};
+use std::os::fd::RawFd;
 
 use members::Members;
 
@@ -41,6 +42,14 @@ impl Stream {
         match self {
             Self::Stdout => "stdout",
             Self::Stderr => "stderr",
+        }
+    }
+
+    /// Its descriptor.
+    pub const fn fd(self) -> RawFd {
+        match self {
+            Self::Stdout => libc::STDOUT_FILENO,
+            Self::Stderr => libc::STDERR_FILENO,
         }
     }
 }

@@ -2,13 +2,18 @@
 //! and when, is the part of the pump; the rest is computed from bytes alone.
 
 pub mod ansi;
+mod backlog;
 mod escape;
 pub mod event;
+mod flow;
+mod intake;
 pub mod level;
 pub mod line;
 mod object;
+mod outlet;
 mod own;
 mod plain;
+pub mod pump;
 pub mod redact;
 mod timestamp;
 
