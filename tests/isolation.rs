@@ -23,7 +23,7 @@ fn wait_for_other_threads(stead: &Running) {
 }
 
 /// Waits for the end of a stead whose other threads are held.
-fn wait_exit_of_frozen(stead: &mut Running, frozen: &mut Frozen) -> i32 {
+pub fn wait_exit_of_frozen(stead: &mut Running, frozen: &mut Frozen) -> i32 {
     let ended = until(LIMIT, || {
         frozen.reap();
         !stead.is_running()

@@ -64,3 +64,56 @@ impl Drop for Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn turns_come_in_the_order_in_which_they_were_asked_for() {
+        static TURNS: Turns = Turns::new();
+        let order = Mutex::new(Vec::new());
+        TURNS.wait();
+        let first = Turn(&TURNS);
+        thread::scope(|scope| {
+            for number in 1..=4 {
+                let order = &order;
+                scope.spawn(move || {
+                    TURNS.wait();
+                    order.lock().unwrap().push(number);
+                    drop(Turn(&TURNS));
+                });
+                // The next one comes once this one stands in the queue.
+                while TURNS.queue().next != number + 1 {
+                    thread::yield_now();
+                }
+            }
+            drop(first);
+        });
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn one_at_a_time_has_the_turn() {
+        static TURNS: Turns = Turns::new();
+        let (inside, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        TURNS.wait();
+                        let turn = Turn(&TURNS);
+                        most.fetch_max(inside.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+                        thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        drop(turn);
+                    }
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 0, "two had the turn at once");
+    }
+}

@@ -1,12 +1,12 @@
 //! What stead asks of the system about its own memory, so that it costs each container little.
 
-/// What is larger than this goes back to the system as soon as it is freed; glibc's default, in bytes.
+/// What is as large as a buffer of the output or larger, in bytes.
 #[cfg(target_env = "gnu")]
-const LARGE: libc::c_int = 128 * 1024;
+const LARGE: libc::c_int = 64 * 1024;
 
 /// Keeps glibc to one heap: its arena for each further thread costs memory, and stead's threads hardly allocate at once.
-/// What is large stays out of it: left alone, glibc would keep the room of a megabyte for good once one was freed
-/// (mallopt(3), `M_MMAP_THRESHOLD`).
+/// What is large has pages of its own, which are not there before they are used and no longer than that: left alone, glibc
+/// would keep the room of a megabyte for good once one was freed (mallopt(3), `M_MMAP_THRESHOLD`).
 pub fn keep_one_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt(3) takes numbers; no thread but this one runs yet.

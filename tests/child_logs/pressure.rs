@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use super::end::PATIENCE;
 use super::{json, messages, objects};
+use crate::harness::sys::Frozen;
 use crate::harness::{LIMIT, Running, Stead, processes, until};
+use crate::isolation::wait_exit_of_frozen;
 use crate::log_events::wrong_with;
 
 /// More than all of a pipe, what stead has taken of it, and what stead could not write: what a child may have written
@@ -148,4 +150,18 @@ fn a_full_disk_loses_lines_and_not_the_child() {
     let lost: u64 = stead.events_of("lines lost").iter().filter_map(|e| e["bytes"].as_u64()).sum();
     let sent: usize = (1..=1000).map(|n: u32| n.to_string().len() + 1).sum();
     assert_eq!(lost, sent as u64);
+}
+
+#[test]
+fn signals_reaping_and_the_end_go_on_while_every_other_thread_is_held() {
+    for options in [&[][..], &["--log-drop"]] {
+        let script = "trap 'exit 6' TERM; echo ready; while :; do sleep 0.01; done";
+        let stead = Stead::script(script).options(["--logs", "json"]).options(options);
+        let mut stead = stead.start();
+        stead.wait_for_line(LIMIT, |line| line.contains("ready"));
+        let mut frozen = Frozen::all_but_main(stead.pid());
+        assert!(frozen.count() > 2, "no threads for the streams");
+        stead.signal(libc::SIGTERM);
+        assert_eq!(wait_exit_of_frozen(&mut stead, &mut frozen), 6, "{options:?}");
+    }
 }

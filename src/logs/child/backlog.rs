@@ -148,3 +148,88 @@ impl Drop for Filling {
         self.0.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts of the lines, as the writing thread would get them, with how many behind them were dropped.
+    fn next(backlog: &Backlog, batch: &mut Batch) -> (Vec<String>, u64, u64) {
+        batch.clear();
+        assert!(backlog.next(batch));
+        let mut texts = Vec::new();
+        batch.give(&mut |line| texts.push(String::from_utf8(line.bytes.to_vec()).unwrap()));
+        (texts, batch.dropped, batch.dropped_bytes)
+    }
+
+    fn add(filling: &mut Filling, texts: &[&str]) {
+        let read = Read::default();
+        let bytes = texts.iter().map(|text| text.len() + 1).sum();
+        filling.take(bytes, |each| {
+            texts.iter().for_each(|text| each(Line { bytes: text.as_bytes(), read, part: None }));
+        });
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_behind_what_does_and_so_is_all_that_follows() {
+        let backlog = Arc::new(Backlog::new());
+        let mut filling = Filling(backlog.clone());
+        let half = "x".repeat(CAPACITY / 2);
+        add(&mut filling, &["first", &half, &half, "small"]);
+        let mut batch = Batch::default();
+        let (texts, dropped, bytes) = next(&backlog, &mut batch);
+        assert_eq!(
+            (texts, dropped, bytes),
+            (vec!["first".to_owned(), half], 2, CAPACITY as u64 / 2 + 5)
+        );
+        assert_eq!(batch.taken, CAPACITY + 14);
+    }
+
+    #[test]
+    fn what_is_being_written_takes_up_room_and_gives_it_back() {
+        let backlog = Arc::new(Backlog::new());
+        let mut filling = Filling(backlog.clone());
+        let most = "x".repeat(CAPACITY - 100);
+        add(&mut filling, &[&most]);
+        let mut batch = Batch::default();
+        assert_eq!(next(&backlog, &mut batch).1, 0);
+        add(&mut filling, &[&most]);
+        assert_eq!(next(&backlog, &mut batch), (vec![], 1, CAPACITY as u64 - 100));
+        add(&mut filling, &["again"]);
+        assert_eq!(next(&backlog, &mut batch), (vec!["again".to_owned()], 0, 0));
+    }
+
+    #[test]
+    fn a_line_of_any_length_fits_alone_and_its_room_is_given_back() {
+        let backlog = Arc::new(Backlog::new());
+        let mut filling = Filling(backlog.clone());
+        let giant = "x".repeat(CAPACITY);
+        add(&mut filling, &[&giant]);
+        let mut batch = Batch::default();
+        assert_eq!(next(&backlog, &mut batch), (vec![giant], 0, 0));
+        batch.clear();
+        assert!(batch.bytes.capacity() <= KEPT, "{} bytes are kept", batch.bytes.capacity());
+    }
+
+    #[test]
+    fn lines_that_are_empty_take_up_room_too() {
+        let backlog = Arc::new(Backlog::new());
+        let mut filling = Filling(backlog.clone());
+        add(&mut filling, &vec![""; CAPACITY / 8]);
+        let (texts, dropped, bytes) = next(&backlog, &mut Batch::default());
+        assert!(texts.len() <= CAPACITY / size_of::<Kept>());
+        assert_eq!((texts.len() as u64 + dropped, bytes), (CAPACITY as u64 / 8, 0));
+    }
+
+    #[test]
+    fn what_was_there_before_the_end_is_given_and_then_nothing() {
+        let backlog = Arc::new(Backlog::new());
+        let mut filling = Filling(backlog.clone());
+        add(&mut filling, &["last"]);
+        drop(filling);
+        let mut batch = Batch::default();
+        assert_eq!(next(&backlog, &mut batch).0, ["last"]);
+        batch.clear();
+        assert!(!backlog.next(&mut batch));
+    }
+}
