@@ -27,6 +27,20 @@ impl Splitter {
         Splitter { limit: limit.max(4), rest: Vec::new(), since: Read::default(), pieces: 0, id: 1 }
     }
 
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.rest.capacity()
+    }
+
+    /// How much of an unfinished line there is, in bytes.
+    pub(super) fn unfinished(&self) -> usize {
+        self.rest.len()
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8], read: Read, each: &mut dyn FnMut(Line<'_>)) {
         let mut start = 0;
         for end in memchr_iter(b'\n', bytes) {
