@@ -10,6 +10,7 @@ mod reopening;
 mod settings;
 mod terminals;
 mod together;
+mod traces;
 
 use std::path::Path;
 
