@@ -24,7 +24,7 @@ pub fn write_bytes(bytes: &[u8], to: &mut impl Write) -> io::Result<()> {
 
 /// Writes bytes of UTF-8 with `backslash` in the place of each backslash.
 fn write(mut bytes: &[u8], backslash: &[u8], to: &mut impl Write) -> io::Result<()> {
-    while let Some((run, rest)) = bytes.split_at_checked(plain::run(bytes)) {
+    while let Some((run, rest)) = bytes.split_at_checked(plain::run::<true>(bytes)) {
         to.write_all(run)?;
         let Some((special, rest)) = rest.split_first() else { break };
         match special {

@@ -21,28 +21,25 @@ pub struct Object<'a> {
 /// its escapes, and the value as it stands there. `None` where it is not exactly one object; `each` may have been called
 /// for what was before the mistake.
 pub fn read<'a>(line: &'a str, mut each: impl FnMut(&'a [u8], &'a [u8])) -> Option<Object<'a>> {
-    let mut scanner = Scanner { rest: line.as_bytes() };
+    let mut scanner = Scanner { bytes: line.as_bytes(), at: 0 };
     scanner.skip_space();
     scanner.take(b'{')?;
-    let start = line.len() - scanner.rest.len();
+    let start = scanner.at;
     scanner.skip_space();
-    let is_empty = scanner.rest.first() == Some(&b'}');
+    let is_empty = scanner.peek()? == b'}';
     if !is_empty {
         scanner.members(&mut each)?;
     }
-    let inside = line.get(start..line.len() - scanner.rest.len())?;
+    let inside = line.get(start..scanner.at)?;
     scanner.end()?;
     Some(Object { inside, is_empty })
 }
 
-/// What lies between two places of a line: the beginning of `start` that is no more in `rest`.
-fn since<'a>(start: &'a [u8], rest: &[u8]) -> Option<&'a [u8]> {
-    start.get(..start.len().checked_sub(rest.len())?)
-}
-
-/// What is left of a line. Each method takes what it is named after off it, or says that it is not there.
+/// A place in a line. Each method passes what it is named after, or says that it is not there. Those for a byte or a
+/// string are inlined by order: the crate is built for size, and each line passes through them hundreds of times.
 struct Scanner<'a> {
-    rest: &'a [u8],
+    bytes: &'a [u8],
+    at: usize,
 }
 
 /// Which brackets are open, the innermost in the lowest bit: set for an object, clear for an array.
@@ -71,19 +68,27 @@ impl Nesting {
 }
 
 impl<'a> Scanner<'a> {
-    fn next(&mut self) -> Option<u8> {
-        let (first, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*first)
+    #[inline(always)]
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
     }
 
+    #[inline(always)]
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    #[inline(always)]
     fn take(&mut self, byte: u8) -> Option<()> {
         (self.next()? == byte).then_some(())
     }
 
+    #[inline(always)]
     fn skip_space(&mut self) {
-        while let Some((b' ' | b'\t' | b'\n' | b'\r', rest)) = self.rest.split_first() {
-            self.rest = rest;
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
         }
     }
 
@@ -91,18 +96,15 @@ impl<'a> Scanner<'a> {
     fn members(&mut self, each: &mut impl FnMut(&'a [u8], &'a [u8])) -> Option<()> {
         loop {
             let key = self.key()?;
-            let value = self.rest;
+            let value = self.at;
             self.value()?;
-            each(key, since(value, self.rest)?);
+            each(key, self.bytes.get(value..self.at)?);
             self.skip_space();
-            match self.rest.first()? {
-                b',' => {
-                    self.next();
-                    self.skip_space();
-                }
-                b'}' => return Some(()),
-                _ => return None,
+            if self.peek()? == b'}' {
+                return Some(());
             }
+            self.take(b',')?;
+            self.skip_space();
         }
     }
 
@@ -110,19 +112,19 @@ impl<'a> Scanner<'a> {
     fn end(&mut self) -> Option<()> {
         self.take(b'}')?;
         self.skip_space();
-        self.rest.is_empty().then_some(())
+        (self.at == self.bytes.len()).then_some(())
     }
 
     /// A key and its colon; the text between its quotes is returned.
     fn key(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
-        let start = self.rest;
+        let start = self.at;
         self.string()?;
-        let key = since(start, self.rest)?;
+        let key = self.bytes.get(start..self.at - 1)?;
         self.skip_space();
         self.take(b':')?;
         self.skip_space();
-        key.get(..key.len().checked_sub(1)?)
+        Some(key)
     }
 
     /// A value of any kind, with all that is in it.
@@ -164,13 +166,13 @@ impl<'a> Scanner<'a> {
                 open.open(is_object)?;
                 self.skip_space();
                 let closing = if is_object { b'}' } else { b']' };
-                if self.rest.first() != Some(&closing) {
+                if self.peek()? != closing {
                     if is_object {
                         self.key()?;
                     }
                     return Some(true);
                 }
-                self.next();
+                self.at += 1;
                 open.close();
             }
             b't' => self.word(b"rue")?,
@@ -182,19 +184,19 @@ impl<'a> Scanner<'a> {
     }
 
     fn word(&mut self, word: &[u8]) -> Option<()> {
-        self.rest = self.rest.strip_prefix(word)?;
-        Some(())
+        let is_there = self.bytes.get(self.at..)?.starts_with(word);
+        self.at += word.len();
+        is_there.then_some(())
     }
 
     /// A string whose opening quote is taken already.
+    #[inline(always)]
     fn string(&mut self) -> Option<()> {
         loop {
-            self.rest = self.rest.get(plain::run(self.rest)..)?;
+            self.at += plain::run::<false>(self.bytes.get(self.at..)?);
             match self.next()? {
                 b'"' => return Some(()),
                 b'\\' => self.escape()?,
-                // The one of the bytes that end a run which may stand in a string.
-                0x7f => {}
                 _ => return None,
             }
         }
@@ -232,14 +234,14 @@ impl<'a> Scanner<'a> {
             b'1'..=b'9' => self.skip_digits(),
             _ => return None,
         }
-        if self.rest.first() == Some(&b'.') {
-            self.next();
+        if self.peek() == Some(b'.') {
+            self.at += 1;
             self.digits()?;
         }
-        if let Some(b'e' | b'E') = self.rest.first() {
-            self.next();
-            if let Some(b'+' | b'-') = self.rest.first() {
-                self.next();
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
             }
             self.digits()?;
         }
@@ -252,9 +254,10 @@ impl<'a> Scanner<'a> {
         is_digit.then_some(())
     }
 
+    #[inline(always)]
     fn skip_digits(&mut self) {
-        while let Some((b'0'..=b'9', rest)) = self.rest.split_first() {
-            self.rest = rest;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
         }
     }
 }

@@ -12,37 +12,22 @@ pub fn text(micros: u64) -> Text {
     let [year, month, day] = date(seconds / 86_400);
     let [hour, minute, second] = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60];
     let fraction = micros % 1_000_000;
-    let digit = |number: u64, place: u64| b'0' + u8::try_from(number / place % 10).unwrap_or(0);
-    let (tens, ones) = (|number| digit(number, 10), |number| digit(number, 1));
+    let ([y, e], [a, r]) = (pair(year / 100), pair(year % 100));
+    let ([m, o], [d, y2]) = (pair(month), pair(day));
+    let ([h, h2], [i, i2], [s, s2]) = (pair(hour), pair(minute), pair(second));
+    let [f, f2] = pair(fraction / 10_000);
+    let ([f3, f4], [f5, f6]) = (pair(fraction / 100 % 100), pair(fraction % 100));
     [
-        digit(year, 1000),
-        digit(year, 100),
-        tens(year),
-        ones(year),
-        b'-',
-        tens(month),
-        ones(month),
-        b'-',
-        tens(day),
-        ones(day),
-        b'T',
-        tens(hour),
-        ones(hour),
-        b':',
-        tens(minute),
-        ones(minute),
-        b':',
-        tens(second),
-        ones(second),
-        b'.',
-        digit(fraction, 100_000),
-        digit(fraction, 10_000),
-        digit(fraction, 1000),
-        digit(fraction, 100),
-        tens(fraction),
-        ones(fraction),
-        b'Z',
+        y, e, a, r, b'-', m, o, b'-', d, y2, b'T', h, h2, b':', i, i2, b':', s, s2, b'.', f, f2,
+        f3, f4, f5, f6, b'Z',
     ]
+}
+
+/// The two digits of a number below 100.
+#[inline(always)]
+fn pair(number: u64) -> [u8; 2] {
+    let number = number as u8;
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 /// Year, month and day of a day counted from 1970-01-01. Years are counted from a 1st of March on here, so that the leap
@@ -65,21 +50,25 @@ pub fn of_number(text: &[u8]) -> Option<u64> {
     let point = text.iter().position(|byte| *byte == b'.');
     let (whole, rest) = text.split_at_checked(point.unwrap_or(text.len()))?;
     let fraction = rest.get(1..).unwrap_or_default();
-    // Digits of the fraction that count, and what the unit is beside the microsecond.
-    let (digits, less) = match whole.len() {
-        10 => (6, 1),
-        13 => (3, 1),
-        16 => (0, 1),
-        19 => (0, 1000),
+    // What a whole one is in microseconds, and how many digits of the fraction are no less than one.
+    let (unit, digits) = match whole.len() {
+        10 => (1_000_000, 6),
+        13 => (1000, 3),
+        16 | 19 => (1, 0),
         _ => return None,
     };
-    let padded = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(digits);
-    let mut number: u64 = 0;
-    for byte in whole.iter().copied().chain(padded) {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        number = number.checked_mul(10)?.checked_add(digit)?;
-    }
-    Some(number / less)
+    let less = if whole.len() == 19 { 1000 } else { 1 };
+    let is_plain = fraction.iter().all(u8::is_ascii_digit);
+    let fraction = fraction.get(..digits).unwrap_or(fraction);
+    let fraction = (fraction.len()..digits).fold(number(fraction)?, |number, _| number * 10);
+    is_plain.then_some((number(whole)? * unit + fraction) / less)
+}
+
+/// The number of no more than 19 digits.
+fn number(digits: &[u8]) -> Option<u64> {
+    let add =
+        |number, byte: &u8| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0'));
+    digits.iter().try_fold(0, add)
 }
 
 /// Whether it is a date and time as RFC 3339 has it in section 5.6, with `T` between them and its offset.
@@ -143,6 +132,8 @@ mod tests {
             ("-1531171074", None),
             ("1.531171074e9", None),
             ("1531171074.6e1", None),
+            ("1531171074.12345678e1", None),
+            ("1531171074e1", None),
         ] {
             assert_eq!(of_number(number.as_bytes()), expected, "{number}");
         }
