@@ -18,7 +18,7 @@ fn started(options: &[&str]) -> (Running, PipeReader) {
     let script = format!(
         "trap 'echo the end; exit 0' TERM; seq 1 {LAST}; echo counted >&2; while :; do sleep 0.01; done"
     );
-    let stead = Stead::run(["/bin/sh", "-c", &script]).options(["--logs", "json"]);
+    let stead = Stead::script(&script).options(["--logs", "json"]);
     (stead.options(options).stdout(writer).start(), reader)
 }
 

@@ -1,14 +1,15 @@
 //! A reader that stops holds the child back, and nothing else of stead's; one that is gone is gone for the child too.
 
 use std::fs;
-use std::io::{PipeReader, Read};
+use std::io::{PipeReader, Read, Write};
+use std::process::Command;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::end::PATIENCE;
 use super::{json, messages, objects};
 use crate::harness::sys::Frozen;
-use crate::harness::{LIMIT, Running, Stead, processes, until};
+use crate::harness::{LIMIT, Running, Scratch, Stead, processes, until};
 use crate::isolation::wait_exit_of_frozen;
 use crate::log_events::wrong_with;
 
@@ -19,7 +20,7 @@ const BOUND: u64 = 512 * 1024;
 /// A child that counts, on a pipe that nobody reads yet.
 fn counting(script: &str) -> (Running, PipeReader) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let stead = Stead::run(["/bin/sh", "-c", script]).options(["--logs", "json"]);
+    let stead = Stead::script(script).options(["--logs", "json", "--grace", "1s"]);
     (stead.listening().stdout(writer).start(), reader)
 }
 
@@ -72,8 +73,7 @@ fn a_reader_that_stops_holds_the_child_back_and_gets_everything_when_it_goes_on(
 
 #[test]
 fn with_a_full_pipe_the_drain_goes_on_and_the_end_is_bounded() {
-    let script = "trap '' TERM; exec seq 1 300000";
-    let (mut stead, reader) = counting_with(script, &["--grace", "1s"]);
+    let (mut stead, reader) = counting("trap '' TERM; exec seq 1 300000");
     let child = stead.child_pid();
     wait_until_held(&stead, child);
     stead.signal(libc::SIGTERM);
@@ -93,28 +93,16 @@ fn with_a_full_pipe_the_drain_goes_on_and_the_end_is_bounded() {
     drop(reader);
 }
 
-fn counting_with(script: &str, options: &[&str]) -> (Running, PipeReader) {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    let stead = Stead::run(["/bin/sh", "-c", script]).options(["--logs", "json"]);
-    (stead.options(options).listening().stdout(writer).start(), reader)
-}
-
 #[test]
-fn a_reader_that_is_slow_at_the_end_still_gets_everything() {
-    let (stead, mut reader) = counting("seq 1 6000");
-    let mut all = Vec::new();
-    let mut chunk = [0; 8192];
-    // Slower than a moment, faster than the patience of the end.
-    loop {
-        let _ = until(std::time::Duration::from_millis(20), || false);
-        match reader.read(&mut chunk).expect("the output") {
-            0 => break,
-            count => all.extend_from_slice(&chunk[..count]),
-        }
-    }
-    let lines: Vec<_> = String::from_utf8(all).expect("text").lines().map(str::to_owned).collect();
-    assert_eq!(objects(&lines).len(), 6000);
-    drop(stead);
+fn a_reader_that_goes_on_only_after_the_child_s_end_still_gets_everything() {
+    // What the child says fits into its own pipe, and what becomes of it does not fit into the reader's.
+    let (mut stead, reader) = counting("exec seq 1 6000");
+    stead.wait_for_event("child ended", LIMIT);
+    assert!(stead.is_running(), "it has not waited for its reader");
+    let reading = read_on(reader);
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+    assert_eq!(objects(&reading.join().expect("the reader")).len(), 6000);
+    assert!(stead.events_of("lines lost").is_empty());
 }
 
 #[test]
@@ -164,4 +152,28 @@ fn signals_reaping_and_the_end_go_on_while_every_other_thread_is_held() {
         stead.signal(libc::SIGTERM);
         assert_eq!(wait_exit_of_frozen(&mut stead, &mut frozen), 6, "{options:?}");
     }
+}
+
+#[test]
+fn a_file_that_was_full_goes_on_with_whole_lines() {
+    const SIZE: u64 = 10_000;
+    let scratch = Scratch::new();
+    let path = scratch.file("out", "", 0o644);
+    let file = fs::OpenOptions::new().append(true).open(&path).expect("a file");
+    let (go, gone) = std::io::pipe().expect("a pipe");
+    let stead = Stead::script("seq 1 300; read go; echo more").options(["--logs", "json"]);
+    let stead = stead.under(["prlimit", &format!("--fsize={SIZE}:unlimited")]).stdin(go);
+    let mut stead = stead.stdout(file).start();
+    let is_full = || fs::metadata(&path).is_ok_and(|file| file.len() == SIZE);
+    assert!(until(LIMIT, is_full), "the file is not full");
+    let pid = stead.pid().to_string();
+    let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+    assert!(raised.expect("prlimit").success());
+    (&gone).write_all(b"go\n").expect("a line");
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+    let text = fs::read_to_string(&path).expect("what came");
+    let (torn, lines): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| serde_json::from_str::<serde_json::Value>(line).is_err());
+    assert!(torn.len() <= 1 && lines.last().is_some_and(|line| line.contains("more")), "{text}");
+    assert!(stead.wait_for_event("lines lost", LIMIT)["bytes"].as_u64() > Some(0));
 }
