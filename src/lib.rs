@@ -5,21 +5,23 @@
 //! argv, env, file ─► config ─► app::run ─┬─ signals ────────────────────► supervisor ──watch<Phase>──┐
 //!                                        ├─ spawn, reap, kill (sys)           │                      ▼
 //!                                        ├─ monitor × N ──one watch<Status> each──► registry ──► http ─► /livez /readyz
-//!                                        └─ logs ─► stderr                    │
+//!                                        ├─ logs ─► stderr                    │
+//!                                        └─ child's lines ─► stdout, stderr   │
 //! exit code ◄──────────────────────────────────────────────── Exit ◄──────────┘
 //! ```
 //!
 //! The map: [`app`] wires and knows everybody; [`cli`] and [`config`] turn argv, environment and file into one value;
 //! [`supervisor`] is the main thread's loop around a pure lifecycle; [`check`] asks targets in the background;
-//! [`http`] renders what is known; [`logs`] writes stead's own events; [`sys`] holds all unsafe code;
-//! [`compat`] reads the command lines of tini and dumb-init; [`client`] and [`install`] are commands of their own.
+//! [`http`] renders what is known; [`logs`] writes stead's own events, and the child's lines as JSON; [`sys`] holds all
+//! unsafe code; [`compat`] reads the command lines of tini and dumb-init; [`client`] and [`install`] are commands of their
+//! own.
 //!
 //! Invariants, each proven by a test:
 //! - One writer for each channel; readers never write.
 //! - HTTP never probes: it renders the last known values.
 //! - One place reaps, and the same task kills: no pid is signalled after it was reaped.
 //! - Nothing that checks, serves or logs can delay signals, reaping or the drain: those are the main thread's, the
-//!   endpoints and checks a second one's, writing the log a third one's.
+//!   endpoints and checks a second one's, writing the log a third one's, the child's output that of one thread a stream.
 //! - Liveness depends on nothing outside the container; the endpoints outlive the drain.
 //! - The child has the signal mask and dispositions, the directory and the descriptors that stead was started with.
 //! - After the child was started nothing gives up: only its end ends stead.

@@ -64,9 +64,10 @@ impl Flow {
     fn inlet(&self) -> MutexGuard<'_, Inlet> {
         self.inlet.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    // ---- for the thread that reads ----
-
+/// What the thread that reads does.
+impl Flow {
     /// Takes what the child has written; nothing at the end, `WouldBlock` where it is silent.
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut inlet = self.inlet();
@@ -99,9 +100,10 @@ impl Flow {
     pub(super) fn close(&self) {
         self.inlet().pipe = None;
     }
+}
 
-    // ---- for the thread that writes ----
-
+/// What the thread that writes does.
+impl Flow {
     /// The output has taken so many bytes more.
     pub(super) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -123,9 +125,10 @@ impl Flow {
         self.finished.store(true, Ordering::Release);
         self.main.unpark();
     }
+}
 
-    // ---- for the others ----
-
+/// What the others do.
+impl Flow {
     /// Has the thread that reads take what the pipe holds, and no more.
     pub(super) fn end(&self) {
         self.ending.store(true, Ordering::Release);
