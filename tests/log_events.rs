@@ -371,3 +371,29 @@ fn the_text_format_can_be_asked_for() {
     // No terminal, no colours.
     assert!(lines.iter().all(|line| !line.contains('\x1b')), "{lines:?}");
 }
+
+#[test]
+fn the_names_of_a_collector_can_be_asked_for() {
+    for (schema, time, level, info) in [
+        ("ecs", "@timestamp", "log.level", "info"),
+        ("gcp", "time", "severity", "INFO"),
+        ("datadog", "timestamp", "status", "info"),
+    ] {
+        let options = ["--log-schema", schema];
+        let mut stead = Stead::script("exit 4").options(options).env("SERVICE_NAME", "api").start();
+        assert_eq!(stead.wait_exit(LIMIT), 4);
+        let lines = stead.stderr();
+        let events: Vec<Value> =
+            lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let last = events.last().expect("a line");
+        assert_eq!((&last["message"], &last["code"]), (&"finished".into(), &4.into()));
+        assert_eq!(last[level], info, "{schema}");
+        for (event, line) in events.iter().zip(&lines) {
+            let time = event[time].as_str().expect("a time");
+            assert!(humantime::parse_rfc3339(time).is_ok(), "{time}");
+            // No key stands there twice: what is read is what was written.
+            let keys = event.as_object().expect("an object").keys();
+            assert!(keys.into_iter().all(|key| line.matches(&format!("\"{key}\":")).count() == 1));
+        }
+    }
+}

@@ -99,7 +99,7 @@ impl Renderer {
             ansi::strip(bytes, stripped);
             bytes = stripped;
         }
-        let level = level::of_text(bytes).unwrap_or(Level::Info);
+        let level = level_of(bytes);
         if !self.redactor.is_idle() {
             bytes = self.redactor.redact(bytes);
         }
@@ -127,6 +127,16 @@ impl Renderer {
             self.redactor.write_object(object.inside, to)
         }
     }
+}
+
+/// The level of a text. Where it has a newline it is a stack trace, which is an error unless its first line says
+/// something else.
+fn level_of(text: &[u8]) -> Level {
+    let (first, otherwise) = match memchr::memchr(b'\n', text) {
+        Some(end) => (text.get(..end).unwrap_or(text), Level::Error),
+        None => (text, Level::Info),
+    };
+    level::of_text(first).unwrap_or(otherwise)
 }
 
 /// How the pieces of a line are joined: the messages of one `partial_id` behind each other, and a newline behind the

@@ -192,8 +192,6 @@ fn a_piece_of_a_line_says_how_it_is_joined() {
         let part = Some(Part { id: 7, ordinal, last, newline });
         rendered(&style(LogSchema::Stead), &Line { part, ..whole(bytes) })
     };
-    let marks = |line: &str| line.split("\",\"stream\"").next().unwrap().to_owned();
-    let _ = marks;
     assert!(piece(b"ab", 1, false, false).contains(
         r#""message":"ab","partial":true,"partial_id":7,"partial_ordinal":1,"partial_last":false,"stream""#
     ));
@@ -222,6 +220,23 @@ fn control_sequences_are_kept_or_taken_out_of_text_alone() {
     let stripped = event(&strip, line);
     assert_eq!((&stripped["message"], &stripped["level"]), (&"ERROR no".into(), &"error".into()));
     assert_eq!(event(&strip, br#"{"a":"\u001b[31m"}"#)["a"], "\x1b[31m");
+}
+
+#[test]
+fn a_trace_is_an_error_unless_its_first_line_says_something_else() {
+    for (line, level) in [
+        (&b"java.lang.Error: x\n\tat a.B.c(B.java:7)"[..], "error"),
+        (
+            b"2026-11-22 12:00:00,123 WARN  c.e.App - x\njava.lang.Error: x\n\tat a.B.c(B.java:7)",
+            "warn",
+        ),
+        (b"Traceback (most recent call last):\nWARNING: x", "error"),
+        (b"java.lang.Error: x", "info"),
+    ] {
+        let event = event(&style(LogSchema::Stead), line);
+        assert_eq!(event["level"], level, "{event}");
+        assert_eq!(event["message"], str::from_utf8(line).unwrap());
+    }
 }
 
 #[test]
