@@ -16,7 +16,7 @@ export CARGO_BUILD_TARGET := $(TARGET)
 export CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUSTFLAGS := $(STATIC)
 export STEAD_BIN = $(abspath $(BIN))
 
-.PHONY: build check test bench image demo clean
+.PHONY: build check test fuzz bench image demo clean
 
 build: ## the static release binary, within its budget of bytes
 	cargo build --release --locked --bin stead
@@ -31,6 +31,15 @@ check: ## format, lints, documentation, dependencies
 
 test: build ## all tests against the real binary, real servers and real containers; TESTS=drain:: for some
 	tests/run.sh $(TESTS)
+
+# No sanitizer: that needs a nightly compiler, and the code under test has no unsafe. The seeds are the tests' own traces.
+SECONDS ?= 60
+FUZZ    := tests/fuzz
+fuzz: ## SECONDS of random output through the line machine: its bytes come back in order
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "fuzz: needs cargo-fuzz (cargo install cargo-fuzz) and a C++ compiler"; exit 1; }
+	mkdir -p $(FUZZ)/corpus/line
+	cargo fuzz run --fuzz-dir $(FUZZ) --sanitizer none line $(FUZZ)/corpus/line src/logs/child/trace/tests \
+		-- -max_total_time=$(SECONDS) -max_len=8192
 
 bench: build ## size, memory and speed beside the peers, in one run
 	benches/run.sh

@@ -71,20 +71,26 @@ pub fn of_number(number: u64) -> Option<Level> {
 /// level: in brackets, by a colon, as the value of `level=`, as a logger's letter, or in upper case between separators.
 /// So `ERROR cannot open` and even `INFO is good` say one, and `Error handling enabled` does not.
 pub fn of_text(line: &[u8]) -> Option<Level> {
-    let mut plain = [0; WINDOW];
-    let head = without_colours(line.get(..WINDOW).unwrap_or(line), &mut plain);
+    if prefix::is_sentence(line) {
+        return None;
+    }
+    let head = line.get(..WINDOW).unwrap_or(line);
+    if memchr::memchr(ESCAPE, head).is_some() { of_coloured(head) } else { of_plain(head) }
+}
+
+fn of_plain(head: &[u8]) -> Option<Level> {
     let head = head.trim_ascii_start();
     forms::of_letter(head).or_else(|| prefix::of_word(head))
 }
 
-/// The same text without terminal escape sequences (ECMA-48, 5.4), where it has any.
-fn without_colours<'a>(head: &'a [u8], plain: &'a mut [u8; WINDOW]) -> &'a [u8] {
-    const ESCAPE: u8 = 0x1b;
-    if memchr::memchr(ESCAPE, head).is_none() {
-        return head;
-    }
-    let mut bytes = head.iter().copied();
+const ESCAPE: u8 = 0x1b;
+
+/// Reads the text without its terminal escape sequences (ECMA-48, 5.4).
+#[cold]
+fn of_coloured(head: &[u8]) -> Option<Level> {
+    let mut plain = [0; WINDOW];
     let mut length = 0;
+    let mut bytes = head.iter().copied();
     while let Some(byte) = bytes.next() {
         if byte != ESCAPE {
             if let Some(place) = plain.get_mut(length) {
@@ -96,5 +102,5 @@ fn without_colours<'a>(head: &'a [u8], plain: &'a mut [u8; WINDOW]) -> &'a [u8] 
             bytes.find(|byte| (0x40..=0x7e).contains(byte));
         }
     }
-    plain.get(..length).unwrap_or_default()
+    of_plain(plain.get(..length).unwrap_or_default())
 }

@@ -33,6 +33,15 @@ pub(super) fn of_word(head: &[u8]) -> Option<Level> {
     walk.dated.then(|| of_postgres(head)).flatten()
 }
 
+/// Whether a line begins with an ordinary word and a space, as most lines of text do: a quick look that saves the walk.
+pub(super) fn is_sentence(line: &[u8]) -> bool {
+    let (word, after) = word::split(line);
+    let ordinary = after.first() == Some(&b' ')
+        && !matches!(word, b"npm" | b"fatal" | b"Fatal")
+        && word.get(1).is_some_and(u8::is_ascii_lowercase);
+    ordinary && !is_month(word) && !is_weekday(word)
+}
+
 /// What has been passed so far says what a bare word here would be.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Place {
@@ -293,14 +302,13 @@ fn is_time(token: &[u8]) -> bool {
 }
 
 fn is_month(token: &[u8]) -> bool {
-    const MONTHS: &[u8] = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
-    token.len() == 3 && MONTHS.split(|byte| *byte == b' ').any(|month| month == token)
+    matches!(token, b"Jan" | b"Feb" | b"Mar" | b"Apr" | b"May" | b"Jun")
+        || matches!(token, b"Jul" | b"Aug" | b"Sep" | b"Oct" | b"Nov" | b"Dec")
 }
 
 fn is_weekday(token: &[u8]) -> bool {
-    const DAYS: &[u8] = b"Mon Tue Wed Thu Fri Sat Sun";
     let token = token.strip_suffix(b",").unwrap_or(token);
-    token.len() == 3 && DAYS.split(|byte| *byte == b' ').any(|day| day == token)
+    matches!(token, b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun")
 }
 
 /// What follows a weekday or a month: a day, or a month and a day.

@@ -104,11 +104,11 @@ fn is_java_class(name: &[u8]) -> bool {
 /// Whether a line has an exception's name in it, as the end of a word and with what follows such a name.
 fn names_exception(line: &[u8]) -> bool {
     let line = line.get(..WINDOW).unwrap_or(line);
-    [&b"Exception"[..], b"Error", b"Throwable"].iter().any(|name| {
-        memchr::memmem::find_iter(line, name).any(|start| {
-            let after = line.get(start + name.len()..).unwrap_or_default();
-            matches!(after, [] | [b':', ..] | [b' ', b'{'] | [b')'])
-        })
+    memchr::memchr2_iter(b'E', b'T', line).any(|start| {
+        let word = line.get(start..).unwrap_or_default();
+        let names = [&b"Exception"[..], b"Error", b"Throwable"];
+        let after = names.iter().find_map(|name| word.strip_prefix(*name));
+        matches!(after, Some([] | [b':', ..] | [b' ', b'{'] | [b')']))
     })
 }
 
@@ -117,7 +117,9 @@ fn is_go_panic(line: &[u8]) -> bool {
     let line = line.get(..WINDOW).unwrap_or(line);
     let signal = line.starts_with(b"SIG") && contains(line, b": ");
     signal
-        || line.starts_with(b"fatal error: ")
-        || contains(line, b"panic: ")
-        || contains(line, b"panic serving ")
+        || memchr::memchr_iter(b':', line).any(|colon| {
+            let (before, after) = line.split_at_checked(colon).unwrap_or_default();
+            let panics = before.ends_with(b"panic") || before == b"fatal error";
+            panics && after.starts_with(b": ") || after.starts_with(b": panic serving ")
+        })
 }

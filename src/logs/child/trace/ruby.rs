@@ -51,7 +51,8 @@ enum Place {
 /// `app.rb:7:in 'call'`, with a backtick before the name until Ruby 3.4, and with `from` before it or not.
 fn place(line: &[u8]) -> Option<Place> {
     let line = line.get(..WINDOW).unwrap_or(line);
-    let (before, after) = line.split_at_checked(memchr::memmem::find(line, b":in ")?)?;
+    let is_call = |colon: &usize| line.get(*colon..).is_some_and(|rest| rest.starts_with(b":in "));
+    let (before, after) = line.split_at_checked(memchr::memchr_iter(b':', line).find(is_call)?)?;
     let quoted = after.get(4).is_some_and(|byte| matches!(byte, b'`' | b'\''));
     let mut parts = before.rsplitn(2, |byte| *byte == b':');
     let placed = parts.next().is_some_and(is_number) && parts.next().is_some_and(is_path);
