@@ -9,6 +9,8 @@ mod tests;
 /// How much of a line is looked at, in bytes. Every usual form says its level before that.
 const WINDOW: usize = 128;
 
+const ESCAPE: u8 = 0x1b;
+
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Level {
@@ -82,8 +84,6 @@ fn of_plain(head: &[u8]) -> Option<Level> {
     let head = head.trim_ascii_start();
     forms::of_letter(head).or_else(|| prefix::of_word(head))
 }
-
-const ESCAPE: u8 = 0x1b;
 
 /// Reads the text without its terminal escape sequences (ECMA-48, 5.4).
 #[cold]

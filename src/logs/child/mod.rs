@@ -16,7 +16,7 @@ mod plain;
 pub mod pump;
 pub mod redact;
 mod timestamp;
-pub mod trace;
+mod trace;
 
 /// When bytes were read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -49,9 +49,10 @@ fn is_klog(rest: &[u8]) -> bool {
 /// `7:M 22 Nov 2026 12:00:00.123 # …`: process, role, date, time, and a sign that is the level (redis.conf, loglevel).
 fn of_redis(head: &[u8]) -> Option<Level> {
     let mut words = head.split(|byte| *byte == b' ');
-    let (_, role) = words.next()?.split_last_chunk::<2>()?;
-    let time = words.nth(3)?;
-    if !matches!(role, [b':', b'X' | b'C' | b'S' | b'M']) || !time.contains(&b':') {
+    if !matches!(words.next()?, [.., b':', b'X' | b'C' | b'S' | b'M']) {
+        return None;
+    }
+    if !words.nth(3)?.contains(&b':') {
         return None;
     }
     Some(match words.next()? {
