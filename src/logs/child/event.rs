@@ -10,7 +10,7 @@ use members::Members;
 use super::level::{self, Level};
 use super::object::{self, Object};
 use super::own::Own;
-use super::redact::{Redactions, Redactor};
+use super::redact::{KEPT, Redactions, Redactor};
 use super::{Line, Part, ansi, escape};
 use crate::config::{Labels, LogSchema};
 
@@ -93,29 +93,20 @@ impl Renderer {
     }
 
     fn write_text(&mut self, line: &Line<'_>, to: &mut impl Write) -> io::Result<()> {
+        let Self { members, redactor, stripped } = self;
         let mut bytes = line.bytes;
-        if let Some(stripped) = &mut self.stripped {
+        if let Some(stripped) = stripped {
+            // What a giant line needed is given back.
             stripped.clear();
+            stripped.shrink_to(KEPT);
+            stripped.reserve_exact(bytes.len());
             ansi::strip(bytes, stripped);
             bytes = stripped;
         }
-        let level = level_of(bytes);
-        if !self.redactor.is_idle() {
-            bytes = self.redactor.redact(bytes);
-        }
-        self.members.write_opening(level, to)?;
-        match str::from_utf8(bytes) {
-            Ok(text) => {
-                escape::write_text(text, to)?;
-                to.write_all(b"\"")?;
-            }
-            Err(_) => {
-                escape::write_bytes(bytes, to)?;
-                to.write_all(b"\",\"escaped\":true")?;
-            }
-        }
+        members.write_opening(level_of(bytes), to)?;
+        write_message(bytes, redactor, to)?;
         write_part(line.part, to)?;
-        self.members.write_ending(to)
+        members.write_ending(to)
     }
 
     /// Writes an object up to its closing brace.
@@ -127,6 +118,18 @@ impl Renderer {
             self.redactor.write_object(object.inside, to)
         }
     }
+}
+
+/// Writes a message to the end of its string, and whether its bytes are escaped.
+fn write_message(bytes: &[u8], redactor: &mut Redactor, to: &mut impl Write) -> io::Result<()> {
+    let text = str::from_utf8(bytes);
+    match (text, redactor.is_idle()) {
+        (Ok(text), true) => escape::write_text(text, to)?,
+        (Ok(text), false) => redactor.write_text(text, to)?,
+        (Err(_), true) => escape::write_bytes(bytes, to)?,
+        (Err(_), false) => redactor.write_bytes(bytes, to)?,
+    }
+    to.write_all(if text.is_err() { b"\",\"escaped\":true" } else { b"\"" })
 }
 
 /// The level of a text. Where it has a newline it is a stack trace, which is an error unless its first line says

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::mem;
 use std::ops::Range;
 use std::str::Chars;
 
@@ -13,21 +14,26 @@ use super::escape;
 /// What stands in the place of a match.
 pub const REDACTED: &[u8] = b"[redacted]";
 
+/// As much room stays for the next line.
+pub const KEPT: usize = 64 * 1024;
+
 /// Shorter secrets hide in the words of any text.
 const SHORTEST: usize = 6;
 
 /// What is looked for.
 #[derive(Clone, Default)]
-pub struct Redactions {
-    patterns: Vec<Regex>,
-    secrets: Vec<String>,
+pub struct Redactions(Vec<Needle>);
+
+#[derive(Clone)]
+enum Needle {
+    Pattern(Regex),
+    Secret(String),
 }
 
 impl fmt::Debug for Redactions {
     /// No secret is printed, and a pattern may hold one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { patterns, secrets } = self;
-        write!(f, "{} patterns, {} secrets", patterns.len(), secrets.len())
+        write!(f, "Redactions({})", self.0.len())
     }
 }
 
@@ -37,56 +43,78 @@ impl Redactions {
         secrets.retain(|secret| secret.len() >= SHORTEST);
         secrets.sort_unstable();
         secrets.dedup();
-        Self { patterns, secrets }
+        let secrets = secrets.into_iter().map(Needle::Secret);
+        Self(patterns.into_iter().map(Needle::Pattern).chain(secrets).collect())
     }
+}
 
-    /// Whether nothing is looked for.
-    pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty() && self.secrets.is_empty()
-    }
-
-    /// Where the text has what must not leave: in order, and apart from each other.
-    fn find(&self, text: &str, found: &mut Vec<Range<usize>>) {
-        found.clear();
-        for pattern in &self.patterns {
-            matches(pattern, text, found);
-        }
-        for secret in &self.secrets {
-            let length = secret.len();
-            found.extend(text.match_indices(secret).map(|(start, _)| start..start + length));
-        }
-        found.sort_unstable_by_key(|at| at.start);
-        found.dedup_by(|later, earlier| {
-            let overlap = later.start < earlier.end;
-            if overlap {
-                earlier.end = earlier.end.max(later.end);
+impl Needle {
+    /// The first match from a place on. An empty one has nothing to hide.
+    fn find(&self, text: &str, mut from: usize) -> Option<Range<usize>> {
+        match self {
+            Self::Secret(secret) => {
+                let start = from + text.get(from..)?.find(secret)?;
+                Some(start..start + secret.len())
             }
-            overlap
-        });
-    }
-}
-
-/// Appends the places of a pattern's matches. (The crate's own iterator allocates for each text.)
-fn matches(pattern: &Regex, text: &str, found: &mut Vec<Range<usize>>) {
-    let mut start = 0;
-    while let Some(at) = pattern.find_at(text, start).map(|one| one.range()) {
-        start = at.end;
-        if at.is_empty() {
-            let Some(next) = text.get(start..).and_then(|rest| rest.chars().next()) else { break };
-            start += next.len_utf8();
-        } else {
-            found.push(at);
+            Self::Pattern(pattern) => loop {
+                let at = pattern.find_at(text, from)?.range();
+                if !at.is_empty() {
+                    return Some(at);
+                }
+                from = at.end + text.get(at.end..)?.chars().next()?.len_utf8();
+            },
         }
     }
 }
 
-/// Redacts lines, in buffers that it keeps.
+/// The places of a text that must not leave, in order and apart from each other. They are found one by one: a text may
+/// have more of them than there is memory for.
+struct Search<'a> {
+    redactions: &'a Redactions,
+    text: &'a str,
+    /// The next match of each.
+    next: &'a mut Vec<Option<Range<usize>>>,
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        redactions: &'a Redactions,
+        text: &'a str,
+        next: &'a mut Vec<Option<Range<usize>>>,
+    ) -> Self {
+        next.clear();
+        next.extend(redactions.0.iter().map(|needle| needle.find(text, 0)));
+        Self { redactions, text, next }
+    }
+}
+
+impl Iterator for Search<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let mut hidden = self.next.iter().flatten().min_by_key(|at| at.start)?.clone();
+        loop {
+            let end = hidden.end;
+            for (needle, next) in self.redactions.0.iter().zip(self.next.iter_mut()) {
+                // One that begins within what is hidden may hide more.
+                while let Some(at) = next.take_if(|at| at.start < hidden.end) {
+                    hidden.end = hidden.end.max(at.end);
+                    *next = needle.find(self.text, at.end);
+                }
+            }
+            if hidden.end == end {
+                return Some(hidden);
+            }
+        }
+    }
+}
+
+/// Redacts lines while they are written, in buffers that it keeps.
 #[derive(Debug, Default)]
 pub struct Redactor {
     redactions: Redactions,
-    found: Vec<Range<usize>>,
+    next: Vec<Option<Range<usize>>>,
     text: String,
-    redacted: Vec<u8>,
 }
 
 impl Redactor {
@@ -97,23 +125,33 @@ impl Redactor {
 
     /// Whether nothing is looked for.
     pub fn is_idle(&self) -> bool {
-        self.redactions.is_empty()
+        self.redactions.0.is_empty()
     }
 
-    /// The bytes without what must not leave.
-    pub fn redact<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
-        match str::from_utf8(bytes) {
-            Ok(text) => self.redactions.find(text, &mut self.found),
-            Err(_) => {
-                copy_as_text(bytes, &mut self.text);
-                self.redactions.find(&self.text, &mut self.found);
-            }
+    /// Writes text as the inside of a JSON string, redacted.
+    pub fn write_text(&mut self, text: &str, to: &mut impl Write) -> io::Result<()> {
+        let mut done = 0;
+        for at in Search::new(&self.redactions, text, &mut self.next) {
+            escape::write_text(text.get(done..at.start).unwrap_or_default(), to)?;
+            to.write_all(REDACTED)?;
+            done = at.end;
         }
-        if self.found.is_empty() {
-            return bytes;
+        escape::write_text(text.get(done..).unwrap_or_default(), to)
+    }
+
+    /// Writes bytes that are not all UTF-8 as the inside of a JSON string, redacted.
+    pub fn write_bytes(&mut self, bytes: &[u8], to: &mut impl Write) -> io::Result<()> {
+        copy_as_text(bytes, &mut self.text);
+        let mut done = 0;
+        for at in Search::new(&self.redactions, &self.text, &mut self.next) {
+            escape::write_bytes(bytes.get(done..at.start).unwrap_or_default(), to)?;
+            to.write_all(REDACTED)?;
+            done = at.end;
         }
-        replace(bytes, &self.found, &mut self.redacted);
-        &self.redacted
+        escape::write_bytes(bytes.get(done..).unwrap_or_default(), to)?;
+        self.text.clear();
+        self.text.shrink_to(KEPT);
+        Ok(())
     }
 
     /// Writes the inside of a valid JSON object with its string values redacted. A number is hidden where all of it
@@ -124,39 +162,40 @@ impl Redactor {
             let (before, from_value) = rest.split_at(place);
             to.write_all(before.as_bytes())?;
             let (value, behind) = from_value.split_at(length_of_value(from_value));
-            let is_key = behind.trim_start().starts_with(':');
-            if is_key || !self.matches_value(value) {
+            if behind.trim_start().starts_with(':') {
                 to.write_all(value.as_bytes())?;
             } else {
-                to.write_all(b"\"")?;
-                match str::from_utf8(&self.redacted) {
-                    Ok(text) => escape::write_text(text, to)?,
-                    // Whole characters were replaced by whole ones, so this cannot be; all of it is hidden then.
-                    Err(_) => to.write_all(REDACTED)?,
-                }
-                to.write_all(b"\"")?;
+                self.write_value(value, to)?;
             }
             rest = behind;
         }
         to.write_all(rest.as_bytes())
     }
 
-    /// Whether a string or a number has anything to hide; what it is instead is in `redacted` then.
-    fn matches_value(&mut self, value: &str) -> bool {
+    /// Writes a string or a number, as it stands there where it has nothing to hide.
+    fn write_value(&mut self, value: &str, to: &mut impl Write) -> io::Result<()> {
         let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let mut buffer = mem::take(&mut self.text);
         let text = match inside {
             Some(inside) if inside.contains('\\') => {
-                unescape(inside, &mut self.text);
-                &self.text
+                unescape(inside, &mut buffer);
+                &buffer
             }
             other => other.unwrap_or(value),
         };
-        self.redactions.find(text, &mut self.found);
-        if inside.is_none() {
-            self.found.retain(|at| *at == (0..text.len()));
+        let first = Search::new(&self.redactions, text, &mut self.next).next();
+        let whole = 0..text.len();
+        if first.is_some_and(|first| inside.is_some() || first == whole) {
+            to.write_all(b"\"")?;
+            self.write_text(text, to)?;
+            to.write_all(b"\"")?;
+        } else {
+            to.write_all(value.as_bytes())?;
         }
-        replace(text.as_bytes(), &self.found, &mut self.redacted);
-        !self.found.is_empty()
+        buffer.clear();
+        buffer.shrink_to(KEPT);
+        self.text = buffer;
+        Ok(())
     }
 }
 
@@ -184,6 +223,7 @@ fn length_of_value(text: &str) -> usize {
 /// The text that the inside of a valid JSON string stands for.
 fn unescape(mut inside: &str, to: &mut String) {
     to.clear();
+    to.reserve_exact(inside.len());
     while let Some((before, escape)) = inside.split_once('\\') {
         to.push_str(before);
         let mut chars = escape.chars();
@@ -225,22 +265,11 @@ fn copy_as_text(bytes: &[u8], to: &mut String) {
     let seen = seen.fold(newline, |seen: u128, byte| seen | 1 << byte);
     let unseen = u8::try_from(seen.trailing_ones()).ok().filter(u8::is_ascii).unwrap_or(0x1a);
     to.clear();
+    to.reserve_exact(bytes.len());
     for chunk in bytes.utf8_chunks() {
         to.push_str(chunk.valid());
         to.extend(chunk.invalid().iter().map(|_| char::from(unseen)));
     }
-}
-
-/// Puts into `to` the bytes with each of these places hidden.
-fn replace(bytes: &[u8], found: &[Range<usize>], to: &mut Vec<u8>) {
-    to.clear();
-    let mut done = 0;
-    for at in found {
-        to.extend_from_slice(bytes.get(done..at.start).unwrap_or_default());
-        to.extend_from_slice(REDACTED);
-        done = at.end;
-    }
-    to.extend_from_slice(bytes.get(done..).unwrap_or_default());
 }
 
 /// The secrets among the variables of an environment: the values of those that are named like one, and the passwords in
