@@ -123,7 +123,7 @@ const SAID: &[(Level, &str)] = &[
     (Error, "ERRO[0007] cannot"),
     (Warn, "WARN[0000] slow"),
     (Error, "2026/11/22 12:00:00 ERROR slog err=eof"),
-    (Info, "2026-11-22T12:00:00.123Z [INFO]  agent: Started"),
+    (Info, "2026-11-22T12:00:00.123Z [INFO]  core: Started"),
     (Error, "2026-11-22T12:00:00Z E! [outputs.influxdb] cannot"),
     (Info, "[2026-11-22 12:00:00.123][7][info][main] [source/server/server.cc:7] envoy"),
     (Fatal, "panic: runtime error: index out of range [5] with length 3"),
