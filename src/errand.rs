@@ -11,9 +11,11 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use crate::signal::Signal;
 use crate::sys::bell::Bell;
-use crate::sys::process::Change;
+use crate::sys::process::{self, Change, Pid};
 use crate::sys::signals::Inherited;
+use crate::sys::tree;
 
 /// A command to be run once.
 #[derive(Debug)]
@@ -84,6 +86,17 @@ pub fn remember(inherited: Inherited) {
 /// The signal state that was remembered.
 pub fn inherited() -> Option<&'static Inherited> {
     INHERITED.get()
+}
+
+/// Kills a command whose time is over: its process group, and what has left that (setsid(2)) and still descends from it.
+/// A process that was let go of, as a daemon is, cannot be told from the app's own.
+pub fn kill(leader: Pid) {
+    let below = tree::below(leader);
+    // What is gone is what is wanted.
+    let _ = process::kill_group(leader);
+    for process in below.iter().filter(|process| process.group != leader) {
+        let _ = process::signal(process.pid, Signal::KILL);
+    }
 }
 
 impl Desk {

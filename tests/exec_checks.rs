@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::app::{Serve, idle, stubborn};
-use crate::harness::{LIMIT, Place, Running, Scratch, Stead, processes, stead, unique, until};
+use crate::harness::{
+    LIMIT, Place, Running, Scratch, Stead, binary, processes, search_path, stead, unique, until,
+};
 
 /// The URL of a shell's script.
 fn script(text: &str) -> String {
@@ -99,6 +102,57 @@ fn under_stead_a_command_that_hangs_is_killed_with_its_grandchild() {
         let alone = until(LIMIT, || processes::children_of(stead.pid()) == [own]);
         assert!(alone, "{place:?}: {:?}", processes::children_of(stead.pid()));
     }
+}
+
+/// A command that hangs, with a child and a grandchild that have left its group for sessions of their own.
+const SCATTERS: &str = "setsid sh -c 'setsid sleep 1000 & sleep 1000' & sleep 1000";
+
+#[test]
+fn what_has_left_the_group_of_a_command_that_hangs_is_killed_with_it() {
+    let url = format!("{}&stead_timeout=500ms", script(SCATTERS));
+    let mark = unique("scatters");
+    let marked = || processes::with_variable("EXEC_MARK", &mark);
+    let mut command = stead(["check", &url]);
+    command.env("EXEC_MARK", &mark).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let direct = command.spawn().expect("stead");
+    // stead, two shells and three programs that sleep.
+    assert!(until(LIMIT, || marked().len() == 6), "{}", marked().len());
+    let output = direct.wait_with_output().expect("stead");
+    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(line.contains("timeout at query"), "{line}");
+    assert!(until(LIMIT, || marked().is_empty()), "some live on");
+    for place in Place::BOTH {
+        let stead = idle().env("STEAD_CHECK_X", &url).place(place).serve();
+        let own = stead.child_pid();
+        assert_eq!(reaches(&stead, "x", "down")["class"], "timeout");
+        let alone = until(LIMIT, || processes::children_of(stead.pid()) == [own]);
+        assert!(alone, "{place:?}: {:?}", processes::children_of(stead.pid()));
+    }
+}
+
+#[test]
+fn descriptors_that_are_the_commands_are_not_handed_to_checks() {
+    let none = script("! test -e /proc/self/fd/7") + "&stead_interval=50ms";
+    let open = ["sh", "-c", "exec 7</dev/null && exec \"$@\"", "sh"];
+    let has_it = "test -e /proc/self/fd/7 && echo handed on";
+    let stead = Stead::script(&format!("{has_it}; sleep 1000"))
+        .options(["--wait", "20s"])
+        .env("STEAD_CHECK_X", &none);
+    let stead = stead.under(open).listening().start();
+    stead.wait_for_line(LIMIT, |line| line == "handed on");
+    assert_eq!(reaches(&stead, "x", "up")["status"], "up");
+
+    let stead = binary().into_os_string().into_string().expect("a path in UTF-8");
+    let under = |line: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(&open[1..]).arg(&stead).args(line).env_clear();
+        let output = command.env("PATH", search_path()).output().expect("sh");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let said = under(&["wait", "--timeout", "20s", &none, "--", "sh", "-c", has_it]);
+    assert!(said.contains("handed on"), "{said}");
+    let said = under(&["check", &none]);
+    assert!(said.contains(" up in "), "{said}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::supervisor::hold::{Meaning, attend};
 use crate::sys::signals::SignalFd;
-use crate::sys::{names, process};
+use crate::sys::{descriptors, names, process};
 
 /// For the farewells to all servers together.
 const CLOSING: Duration = Duration::from_millis(500);
@@ -53,6 +53,7 @@ fn check_once(
     ignored: &[(String, Wrong)],
     quiet: bool,
 ) -> Result<Exit, Failure> {
+    descriptors::close_at_exec(&descriptors::beyond_standard(), true);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

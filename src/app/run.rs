@@ -40,6 +40,8 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     memory::keep_one_heap();
     let passed = descriptors::beyond_standard();
+    // They are the child's, and nothing to the commands of checks, which may run before it.
+    descriptors::close_at_exec(&passed, true);
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
     let env = environment();

@@ -39,6 +39,8 @@ pub(super) fn run(
     inherited: &Inherited,
 ) -> Result<Exit, Failure> {
     memory::keep_one_heap();
+    let passed = descriptors::beyond_standard();
+    descriptors::close_at_exec(&passed, true);
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
     let config = Config::load(&[], &environment(), &read_file)?;
@@ -67,7 +69,10 @@ pub(super) fn run(
     // What came since the wait was over counts too: the command must not start behind it.
     match (held?.or_else(|| attend(&queue, &mut meaning)), command) {
         (Some(exit), _) => Ok(exit),
-        (None, Some(command)) => Err(command.replace(inherited).into()),
+        (None, Some(command)) => {
+            descriptors::close_at_exec(&passed, false);
+            Err(command.replace(inherited).into())
+        }
         (None, None) => Ok(Exit::OK),
     }
 }

@@ -1,5 +1,5 @@
 //! The commands that the supervisor runs for others, beside its child: each leads a process group, which is killed when
-//! nobody waits for it any more, and what is left of it when it has ended.
+//! nobody waits for it any more (with what has left it), and what is left of it when it has ended.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::errand::{Errand, Inbox, Order, Outcome};
+use crate::errand::{self, Errand, Inbox, Order, Outcome};
 use crate::sys::process::{self, Change, Pid, Reaped};
 use crate::sys::signals::Inherited;
 use crate::sys::spawn::{Leads, Program, Streams, environment, start};
@@ -25,6 +25,7 @@ pub struct Errands<'a> {
 struct Running {
     leader: Pid,
     reply: oneshot::Sender<Outcome>,
+    is_killed: bool,
 }
 
 impl<'a> Errands<'a> {
@@ -44,11 +45,12 @@ impl<'a> Errands<'a> {
         self.dying.retain(|leader| process::is_group(*leader));
         let Some(inbox) = &self.inbox else { return };
         inbox.bell.quiet();
-        self.running.iter().filter(|running| running.reply.is_closed()).for_each(Running::kill);
+        let unwanted = self.running.iter_mut().filter(|running| running.reply.is_closed());
+        unwanted.for_each(Running::kill);
         let Some(Order { errand, reply }) = inbox.next() else { return };
         inbox.bell.ring();
         match self.start(errand) {
-            Ok(leader) => self.running.push(Running { leader, reply }),
+            Ok(leader) => self.running.push(Running { leader, reply, is_killed: false }),
             // Nobody is there to be told where it is not wanted any more.
             Err(error) => drop(reply.send(Err(error))),
         }
@@ -66,7 +68,7 @@ impl<'a> Errands<'a> {
     /// Kills all of them, and takes no more: stead ends.
     pub fn end(&mut self) {
         self.inbox = None;
-        self.running.iter().for_each(Running::kill);
+        self.running.iter_mut().for_each(Running::kill);
     }
 
     /// Whether a process group is of a command that runs here, or has just ended.
@@ -101,7 +103,8 @@ impl<'a> Errands<'a> {
             return;
         };
         let running = self.running.swap_remove(place);
-        running.kill();
+        // A group that is gone is what is wanted, and nobody else's as long as its leader is not reaped.
+        let _ = process::kill_group(running.leader);
         self.dying.push(running.leader);
         // Nobody may be waiting any more.
         let _ = running.reply.send(Ok(change));
@@ -124,8 +127,10 @@ impl<'a> Errands<'a> {
 const FAREWELL_MS: u32 = 100;
 
 impl Running {
-    /// A group that is gone is what is wanted, and nobody else's as long as its leader is not reaped.
-    fn kill(&self) {
-        let _ = process::kill_group(self.leader);
+    /// Kills it, once: to look for what has left its group takes a look at every process.
+    fn kill(&mut self) {
+        if !std::mem::replace(&mut self.is_killed, true) {
+            errand::kill(self.leader);
+        }
     }
 }

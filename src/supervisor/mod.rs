@@ -108,6 +108,7 @@ impl<'a> Supervisor<'a> {
             Leads::Session => terminal.give_up(),
             _ => terminal.foreground() == Some(terminal::own_group()),
         });
+        descriptors::close_at_exec(&self.passed, false);
         let [output, error] = self.outputs.each_ref().map(|fd| fd.as_ref().map(AsFd::as_fd));
         let streams = Streams { output, error, ..Streams::default() };
         let inherited = self.inherited;

@@ -46,6 +46,15 @@ pub fn beyond_standard() -> Vec<RawFd> {
     listed.into_iter().filter(|fd| *fd >= FIRST && is_open(*fd)).collect()
 }
 
+/// Keeps descriptors from the programs that are started from now on, or hands them on.
+pub fn close_at_exec(fds: &[RawFd], closed: bool) {
+    let flags = if closed { libc::FD_CLOEXEC } else { 0 };
+    for fd in fds {
+        // SAFETY: F_SETFD takes numbers, and changes nothing but whether an exec closes the descriptor.
+        unsafe { libc::fcntl(*fd, libc::F_SETFD, flags) };
+    }
+}
+
 /// Closes descriptors that belong to the child, so that a socket which the child closes is closed.
 pub fn close(fds: &[RawFd]) {
     for fd in fds {

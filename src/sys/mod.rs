@@ -1,4 +1,5 @@
-//! All of stead's unsafe code: the system calls behind signals, processes, descriptors, the terminal and names.
+//! All of stead's unsafe code: the system calls behind signals, processes, descriptors, the terminal and names; beside it
+//! what /proc says of processes.
 //! Each function is safe to call and says what it does to the process; policy is for the callers.
 
 pub mod bell;
@@ -12,6 +13,7 @@ pub mod process;
 pub mod signals;
 pub mod spawn;
 pub mod terminal;
+pub mod tree;
 
 #[cfg(test)]
 pub mod allocations;

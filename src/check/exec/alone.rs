@@ -14,7 +14,7 @@ use crate::sys::process::{self, Pid, Reaped};
 use crate::sys::signals::Inherited;
 use crate::sys::spawn::{Leads, Program, Streams, environment, start};
 
-/// A command that runs. Dropping it kills its group.
+/// A command that runs. Dropping it kills it.
 pub(super) struct Alone {
     leader: Leader,
     end: JoinHandle<Option<Outcome>>,
@@ -41,20 +41,13 @@ pub(super) fn run(errand: Errand) -> io::Result<Alone> {
 /// Waits for its end, and kills what is left of its group before its pid can be anybody else's.
 fn end_of(pid: Pid, leader: &Leader) -> Option<Outcome> {
     process::wait_for_end(pid);
-    kill(leader);
     let mut leader = leader.lock().unwrap_or_else(PoisonError::into_inner);
+    // A group that is gone is what is wanted.
+    let _ = process::kill_group(pid);
     *leader = None;
     match process::reap_one(pid) {
         Reaped::Changed(_, change) => Some(Ok(change)),
         Reaped::Nothing | Reaped::NoChild => None,
-    }
-}
-
-fn kill(leader: &Leader) {
-    let leader = leader.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(pid) = *leader {
-        // A group that is gone is what is wanted.
-        let _ = process::kill_group(pid);
     }
 }
 
@@ -68,6 +61,9 @@ impl Future for Alone {
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        kill(&self.leader);
+        let leader = self.leader.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pid) = *leader {
+            errand::kill(pid);
+        }
     }
 }

@@ -24,8 +24,9 @@ use output::Output;
 ///
 /// Up proves: it exited with 0 within the time of the attempt. It runs with nothing to read, with the environment and
 /// the signal state that stead was started with, and leads a process group, which is killed with KILL when the time is
-/// over, and what is left of it when the command has ended. The detail is the last line that it printed, on stdout or
-/// stderr. While stead drains none is started, and those that run are killed.
+/// over, together with what has left it and still descends from the command, and what is left of it when the command has
+/// ended. The detail is the last line that it printed, on stdout or stderr. While stead drains none is started, and those
+/// that run are killed.
 pub struct ExecTarget {
     args: Vec<CString>,
 }

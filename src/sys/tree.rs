@@ -1,0 +1,111 @@
+//! The processes below another one, as /proc has them.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+use super::process::Pid;
+
+/// A process that lives below another one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Descendant {
+    /// Its pid.
+    pub pid: Pid,
+    /// Its name, at most 15 bytes; `comm` of proc(5).
+    pub name: String,
+    /// It is stopped, and gets no signal but KILL before it is continued.
+    pub stopped: bool,
+    /// The process group that it is in.
+    pub group: Pid,
+}
+
+/// A line of /proc/PID/stat, as far as it matters here.
+struct Stat {
+    process: Descendant,
+    parent: Pid,
+    ended: bool,
+}
+
+/// Every living descendant of this process, adopted ones included. Empty where /proc is not mounted.
+pub fn below(root: Pid) -> Vec<Descendant> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let stats: Vec<Stat> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
+        .filter_map(|pid| parse(&fs::read(format!("/proc/{pid}/stat")).ok()?))
+        .collect();
+    descendants(stats, root)
+}
+
+/// Those of `all` whose parents lead up to `root`.
+fn descendants(all: Vec<Stat>, root: Pid) -> Vec<Descendant> {
+    let parents: HashMap<Pid, Pid> = all.iter().map(|s| (s.process.pid, s.parent)).collect();
+    let below = |pid: Pid| {
+        let mut seen = HashSet::new();
+        let mut at = pid;
+        // A list that was read while processes came and went can hold a circle.
+        while let Some(parent) = parents.get(&at) {
+            if *parent == root {
+                return true;
+            }
+            if !seen.insert(at) {
+                return false;
+            }
+            at = *parent;
+        }
+        false
+    };
+    all.into_iter().filter(|s| !s.ended && below(s.process.pid)).map(|s| s.process).collect()
+}
+
+/// Reads `pid (name) state parent group ...`; the name may hold anything, also `) Z 1`, so it ends at the last `)`.
+fn parse(stat: &[u8]) -> Option<Stat> {
+    let text = String::from_utf8_lossy(stat);
+    let (pid, rest) = text.split_once(" (")?;
+    let (name, rest) = rest.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?;
+    let (ended, stopped) = (matches!(state, "Z" | "X" | "x"), state == "T");
+    let mut number = || Some(Pid::new(fields.next()?.parse().ok()?));
+    let (parent, group) = (number()?, number()?);
+    let pid = Pid::new(pid.parse().ok()?);
+    Some(Stat { process: Descendant { pid, name: name.to_owned(), stopped, group }, parent, ended })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(lines: &[&str], root: i32) -> Vec<i32> {
+        let all = lines.iter().filter_map(|line| parse(line.as_bytes())).collect();
+        descendants(all, Pid::new(root)).iter().map(|s| s.pid.number()).collect()
+    }
+
+    #[test]
+    fn descendants_at_any_depth_are_found_and_others_are_not() {
+        let lines = [
+            "1 (stead) S 0 1",
+            "7 (app) S 1 7",
+            "8 (worker) S 7 7",
+            "9 (sh) S 0 9",
+            "10 (sleep) S 9 9",
+        ];
+        assert_eq!(found(&lines, 1), [7, 8]);
+    }
+
+    #[test]
+    fn what_has_ended_is_left_out_and_its_children_are_not() {
+        assert_eq!(found(&["5 (app) Z 4 5", "6 (child) S 5 5"], 4), [6]);
+    }
+
+    #[test]
+    fn a_name_cannot_forge_the_fields_after_it() {
+        assert_eq!(found(&["5 (a) Z 1 (b) S 4 5"], 4), [5]);
+        assert_eq!(parse(b"5 (a) Z 1 (b) S 4 5").unwrap().process.name, "a) Z 1 (b");
+    }
+
+    #[test]
+    fn a_circle_of_parents_ends() {
+        assert_eq!(found(&["5 (a) S 6 5", "6 (b) S 5 5"], 1), [] as [i32; 0]);
+    }
+}
