@@ -111,9 +111,15 @@ fn a_queue_is_looked_at_and_never_made() {
     says_each(&[
         (format!("{url}?stead_queue=jobs"), "messages 3"),
         (format!("{url}?stead_queue=jobs&stead_max_messages=3"), " up in "),
-        (format!("{url}?stead_queue=jobs&stead_max_messages=2"), "degraded: too_many_messages"),
+        (
+            format!("{url}?stead_queue=jobs&stead_max_messages=2"),
+            "degraded: too_many_messages at state",
+        ),
         (format!("{url}?stead_queue=idle&stead_max_messages=0"), " up in "),
-        (format!("{url}?stead_queue=idle&stead_min_consumers=1"), "degraded: too_few_consumers"),
+        (
+            format!("{url}?stead_queue=idle&stead_min_consumers=1"),
+            "degraded: too_few_consumers at state",
+        ),
         (format!("{url}?stead_queue=missing"), "down: not_found at state"),
         (format!("{url}?stead_queue=missing"), "down: not_found at state"),
     ]);
@@ -163,7 +169,21 @@ fn one_connection_is_held_and_closed_at_the_end_and_the_broker_misses_no_client(
 }
 
 #[test]
-fn a_memory_alarm_is_a_concern_and_its_end_too() {
+fn a_connection_that_is_as_old_as_it_may_become_is_closed_and_made_anew() {
+    let broker = alone();
+    let start = broker.log().len();
+    let stead = watching(&patient(&format!("{}?stead_reuse=2s", broker.url())));
+    wait_for_status(&stead, "up");
+    let closed = || broker.log()[start..].matches("closing AMQP connection").count();
+    assert!(until(2 * LIMIT, || closed() >= 3), "{}", &broker.log()[start..]);
+    let (accepted, missed) = logged_since(&broker, start);
+    assert!(missed == 0 && accepted <= closed() + 1, "{}", &broker.log()[start..]);
+    let metrics = stead.get("/metrics").body;
+    assert!(!metrics.contains("stead_check_failures_total{"), "{metrics}");
+}
+
+#[test]
+fn an_alarm_is_a_concern_and_its_end_too() {
     let broker = alone();
     let asked = |management: &str| says(&format!("{}?stead_management={management}", broker.url()));
     let management = broker.management();
@@ -173,19 +193,22 @@ fn a_memory_alarm_is_a_concern_and_its_end_too() {
         let said = asked(management);
         assert!(said.contains(" up in "), "{said}");
     }
-    broker.ctl(&["set_vm_memory_high_watermark", "0"]);
-    let mut said = String::new();
-    let alarmed = until(CHANGED_WITHIN, || {
-        said = asked(&management);
-        said.contains("degraded: blocked") && said.contains("alarms: memory")
-    });
-    assert!(alarmed, "{said}");
-    broker.ctl(&["set_vm_memory_high_watermark", "0.4"]);
-    assert!(
-        until(CHANGED_WITHIN, || asked(&management).contains(" up in ")),
-        "{}",
-        asked(&management)
-    );
+    // No memory may be used, and more of the disk must be free than there is.
+    for (setting, alarming, usual, name) in [
+        ("set_vm_memory_high_watermark", "0", "0.4", "alarms: memory"),
+        ("set_disk_free_limit", "1000000GB", "1MB", "alarms: disk"),
+    ] {
+        broker.ctl(&[setting, alarming]);
+        let mut said = String::new();
+        let alarmed = until(CHANGED_WITHIN, || {
+            said = asked(&management);
+            said.contains("degraded: blocked at state") && said.contains(name)
+        });
+        broker.ctl(&[setting, usual]);
+        assert!(alarmed, "{said}");
+        let over = until(CHANGED_WITHIN, || asked(&management).contains(" up in "));
+        assert!(over, "{}", asked(&management));
+    }
 
     // What cannot be asked is a concern too, and not the broker's end.
     let wrong = management.replace("http://", "http://app:wrong@");

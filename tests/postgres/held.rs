@@ -60,6 +60,41 @@ fn one_connection_serves_all_rounds_and_a_killed_one_is_replaced_without_a_failu
     assert!(!server.log().contains(LEFT_WITHOUT_A_WORD), "{}", server.log());
 }
 
+/// How many attempts at the check have failed.
+fn failures(stead: &Running) -> usize {
+    stead.get("/metrics").body.matches("stead_check_failures_total{").count()
+}
+
+#[test]
+fn a_connection_that_is_as_old_as_it_may_become_is_closed_and_made_anew() {
+    let server = Postgres::start(TALKATIVE);
+    let stead = watching(&format!("{}?stead_reuse=1s", server.url("postgres")));
+    gets_up(&stead);
+    assert!(until(LIMIT, || begun(&server) >= 4), "{}", begun(&server));
+    // Attempts are 300 ms apart: some of them shared each of the connections.
+    let seen = stead.get("/metrics").body;
+    let count =
+        seen.lines().find_map(|line| line.strip_prefix("stead_check_duration_seconds_count"));
+    let count: usize =
+        count.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("a count");
+    assert!(count >= begun(&server) * 2, "{count} attempts, {} connections", begun(&server));
+    assert!(until(LIMIT, || server.connections_of_stead() == 1), "not one is held");
+    assert_eq!(failures(&stead), 0, "{seen}");
+    assert!(!server.log().contains(LEFT_WITHOUT_A_WORD), "{}", server.log());
+}
+
+#[test]
+fn a_server_that_ends_idle_sessions_is_up_all_the_time() {
+    let server = Postgres::start(&format!("{TALKATIVE}\nidle_session_timeout = 100ms"));
+    let stead = watching(&server.url("postgres"));
+    gets_up(&stead);
+    attempts(&stead, 5);
+    let ended = "terminating connection due to idle-session timeout";
+    assert!(server.log().matches(ended).count() >= 4, "{}", server.log());
+    assert_eq!(failures(&stead), 0, "{}", stead.get("/metrics").body);
+    assert_eq!(stead.events_of("check changed").len(), 1, "{:?}", stead.stderr());
+}
+
 #[test]
 fn without_reuse_each_round_has_a_connection_of_its_own_and_says_goodbye() {
     let server = Postgres::start(TALKATIVE);

@@ -36,6 +36,8 @@ fn a_pair_is_told_apart_and_followed_through_a_promotion() {
     primary.query("ALTER ROLE app SET default_transaction_read_only = on");
     let read_only = format!("{}?target_session_attrs=read-write", primary.url("postgres"));
     is_down(&read_only, "wrong_role at state");
+    // A primary it is all the same.
+    is_up(&format!("{}?stead_role=primary", primary.url("postgres")));
     primary.query("BEGIN READ WRITE; ALTER ROLE app RESET default_transaction_read_only; COMMIT");
 
     let promoted = watching(&format!("{}?stead_role=primary", standby.url("postgres")));

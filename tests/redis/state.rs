@@ -250,3 +250,20 @@ fn a_valkey_is_a_valkey() {
     let mut entries = log.lines().zip(log.lines().skip(1)).filter(|(key, _)| *key == "object");
     assert_eq!((entries.next(), entries.next()), (Some(("object", "info")), None), "{log}");
 }
+
+#[test]
+fn a_connection_that_is_as_old_as_it_may_become_is_closed_and_made_anew() {
+    let redis = Redis::start(&["loglevel verbose"]);
+    let stead = watching(&redis.url("/?stead_reuse=1s"));
+    wait_up(&stead);
+    let quits = || redis.cli(&["INFO", "commandstats"]).matches("cmdstat_quit:calls=").count();
+    assert!(until(LIMIT, || quits() == 1), "leave is never taken");
+    // The test's own connections are by the socket.
+    let accepted = || redis.log().matches("Accepted 127.0.0.1:").count();
+    assert!(until(LIMIT, || accepted() >= 4), "{}", redis.log());
+    let held =
+        || redis.cli(&["CLIENT", "LIST", "TYPE", "normal"]).matches(" addr=127.0.0.1:").count();
+    assert!(until(LIMIT, || held() == 1), "{} are held", held());
+    assert!(!stead.get("/metrics").body.contains("stead_check_failures_total{"));
+    assert!(!redis.log().contains("Error"), "{}", redis.log());
+}

@@ -36,7 +36,6 @@ pub struct AmqpTarget {
     login: Login,
     wanted: Wanted,
     management: Option<Management>,
-    reuse: bool,
     slot: Slot<Session>,
 }
 
@@ -72,8 +71,7 @@ impl AmqpTarget {
             login,
             wanted,
             management,
-            reuse: options.take_switch("reuse")?.unwrap_or(true),
-            slot: Slot::default(),
+            slot: Slot::new(options)?,
         })
     }
 
@@ -95,6 +93,7 @@ impl AmqpTarget {
             Some(management) => management.concern(&self.tls, progress).await,
             None => None,
         };
+        progress.enter(Stage::State);
         Ok(self.pass(seen, alarm))
     }
 
@@ -119,7 +118,7 @@ impl AmqpTarget {
             }
             error
         })?;
-        Ok(Held::new(session, peer))
+        Ok(self.slot.begin(session, peer))
     }
 
     /// One round on a connection, which is held on to unless it broke.
@@ -140,7 +139,7 @@ impl AmqpTarget {
             progress.enter(Stage::State);
         }
         match is_answer {
-            true if self.reuse => self.slot.put(held),
+            true if self.slot.holds() => self.slot.put(held),
             true => held.connection.close().await,
             false => drop(held),
         }

@@ -38,7 +38,6 @@ pub struct PostgresTarget {
     role: Wanted,
     /// Percent of the connections that an ordinary user can have, from which on the server counts as full.
     max_saturation: u64,
-    reuse: bool,
     held: Slot<Session>,
     numbers: Mutex<Numbers>,
     /// The role and the version of the last pass.
@@ -56,9 +55,8 @@ impl PostgresTarget {
         Ok(Self {
             role: options.take_as("role", Wanted::of_option)?.unwrap_or(Wanted::Any),
             max_saturation: options.take_as("max_saturation", percent)?.unwrap_or(80),
-            reuse: options.take_switch("reuse")?.unwrap_or(true),
             servers: dialect::servers(url, options)?,
-            held: Slot::default(),
+            held: Slot::new(options)?,
             numbers: Mutex::default(),
             known: Mutex::default(),
             warned: AtomicBool::new(false),
@@ -80,7 +78,7 @@ impl PostgresTarget {
             connected => connected?,
         };
         self.warn_once(&session);
-        self.finish(Held::new(session, address), progress).await
+        self.finish(self.held.begin(session, address), progress).await
     }
 
     /// Closes the connection that is held.
@@ -130,7 +128,7 @@ impl PostgresTarget {
         let detail = detail(&known, &numbers);
         *lock(&self.numbers) = numbers;
         *lock(&self.known) = Some(known);
-        if self.reuse && concern.is_none() {
+        if self.held.holds() && concern.is_none() {
             self.held.put(held);
         } else {
             held.connection.close().await;

@@ -24,6 +24,8 @@ use verdict::{Facts, Role, Wanted};
 
 /// How long a round waits to hear whether a name leads elsewhere.
 const LOOKUP: Duration = Duration::from_millis(500);
+/// How long a round takes leave of a connection that it gives up.
+const GOODBYE: Duration = Duration::from_millis(200);
 
 /// A Redis.
 ///
@@ -38,7 +40,6 @@ pub struct RedisTarget {
     login: Login,
     wanted: Wanted,
     list: Option<String>,
-    reuse: bool,
     info: Question,
     cluster_info: Question,
     held: Slot<Session>,
@@ -62,7 +63,6 @@ impl RedisTarget {
     /// The target of a URL: `redis://[[user]:password@]host[:port][/database]`, `rediss:`, `redis+unix:///path`.
     pub fn parse(url: &Url, options: &mut Options) -> Result<Self, Wrong> {
         let Location { place, login, tls } = Location::parse(url, options)?;
-        let reuse = options.take_switch("reuse")?.unwrap_or(true);
         let role = options.take_as("role", Role::parse)?;
         let list = options.take("list").filter(|key| !key.is_empty());
         let messages = options.take_number("max_messages")?;
@@ -75,10 +75,9 @@ impl RedisTarget {
             login,
             wanted: Wanted { role, messages },
             list,
-            reuse,
             info: Question::default(),
             cluster_info: Question::default(),
-            held: Slot::default(),
+            held: Slot::new(options)?,
         })
     }
 
@@ -89,7 +88,7 @@ impl RedisTarget {
         };
         progress.enter(Stage::State);
         let pass = facts.judge(&self.wanted)?;
-        if !self.reuse {
+        if !self.held.holds() {
             held.connection.link.quit().await;
         } else if held.connection.role == facts.role() {
             self.held.put(held);
@@ -113,13 +112,16 @@ impl RedisTarget {
         }
     }
 
-    /// The connection that is held, unless it is old or its name leads elsewhere by now: its server may be gone, so that
-    /// it is left without a word. While none may be opened it is kept.
+    /// The connection that is held, unless it is old or its name leads elsewhere by now: then its server may be gone, and
+    /// leave is not taken for long. While none may be opened it is kept.
     async fn still_good(&self, progress: &Progress) -> Option<Held<Session>> {
         let held = self.held.take()?;
         let may_go = progress.connecting().is_ok();
-        let must_go = may_go && (held.is_old() || self.leads_elsewhere(&held, progress).await);
-        (!must_go).then_some(held)
+        if may_go && (held.is_old() || self.leads_elsewhere(&held, progress).await) {
+            let _ = timeout(GOODBYE, held.connection.link.quit()).await;
+            return None;
+        }
+        Some(held)
     }
 
     async fn leads_elsewhere(&self, held: &Held<Session>, progress: &Progress) -> bool {
@@ -140,7 +142,7 @@ impl RedisTarget {
             error
         })?;
         let session = Session { role: facts.role(), link };
-        Ok((Held::new(session, address), facts))
+        Ok((self.held.begin(session, address), facts))
     }
 
     /// A new connection, logged in.

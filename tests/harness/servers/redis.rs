@@ -151,7 +151,8 @@ impl Redis {
         sys::kill(self.pid(), signal).expect("a signal to the server");
     }
 
-    fn log(&self) -> String {
+    /// All that it has logged.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default()
     }
 }
