@@ -11,8 +11,11 @@ mod wait;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
+use crate::check::files;
 use crate::cli::{self, Request};
 use crate::client;
 use crate::compat;
@@ -119,8 +122,18 @@ fn environment() -> Environment {
     Environment::new(std::env::vars_os(), host_name.trim().to_owned())
 }
 
+/// How long a file of the configuration may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Reads a file of the configuration, on a thread of its own: what is behind a dead mount must not keep stead from what
+/// it is there for, nor from the signal that ends it.
 fn read_file(path: &Path) -> io::Result<String> {
-    std::fs::read_to_string(path)
+    let (sender, text) = mpsc::sync_channel(1);
+    let path = path.to_path_buf();
+    // Nobody takes what comes too late.
+    let read = move || drop(sender.send(files::read(&path)));
+    thread::Builder::new().name("stead-call".to_owned()).stack_size(64 * 1024).spawn(read)?;
+    text.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// `stead check`: 0 or 1 and nothing else, whatever is wrong.

@@ -34,6 +34,7 @@ mod hardening;
 mod harness;
 mod held;
 mod http_checks;
+mod hung_files;
 mod install;
 mod isolation;
 mod log_events;

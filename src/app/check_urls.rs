@@ -106,15 +106,11 @@ async fn try_one(check: Check) -> Outcome {
     let progress = Progress::new(true);
     let (asked, told) = (recipe.clone(), progress.clone());
     let began = Instant::now();
-    let probe = async move { asked.target()?.probe(&told).await };
+    let probe = async move { asked.target().await?.probe(&told).await };
     let result = attempt(schedule.timeout, probe).await;
     let took = began.elapsed();
     // Whether the farewell came through or not, the answer is there.
-    let farewell = async move {
-        if let Ok(target) = recipe.target() {
-            target.close().await;
-        }
-    };
+    let farewell = async move { recipe.made().close().await };
     let _ = timeout(CLOSING, tokio::spawn(farewell)).await;
     Outcome { name, result, stage: progress.stage(), took }
 }

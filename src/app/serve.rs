@@ -26,6 +26,8 @@ const TRIM: Duration = Duration::from_secs(60);
 
 /// The thread's name.
 const NAME: &str = "stead-http";
+/// The name of the threads on which it has calls that block.
+const CALLS: &str = "stead-call";
 
 /// What the endpoints are made of.
 pub(super) struct Plan {
@@ -92,10 +94,11 @@ async fn started(mut phase: watch::Receiver<Phase>) {
     let _ = phase.wait_for(|phase| *phase != Phase::Starting).await;
 }
 
-/// One thread, and beside it one for each look-up of a name that is under way. Those are never made to queue, because
-/// a look-up whose server is dead would hold up the others; each host has one at most.
+/// One thread, and beside it one for each look-up of a name or of a file that is under way. Those are never made to
+/// queue, because one whose server or mount is dead would hold up the others; each check has a few at most.
 fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().thread_keep_alive(Duration::from_secs(1)).build()
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().thread_name(CALLS).thread_keep_alive(Duration::from_secs(1)).build()
 }
 
 /// A probe that panics is told of as its check's failure, once and without secrets; Rust's own report of it would be
@@ -103,7 +106,8 @@ fn runtime() -> io::Result<Runtime> {
 fn silence_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if std::thread::current().name() != Some(NAME) {
+        let thread = std::thread::current();
+        if !thread.name().is_some_and(|name| [NAME, CALLS].contains(&name)) {
             report(panic);
         }
     }));

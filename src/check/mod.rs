@@ -9,6 +9,7 @@ mod class;
 mod exchange;
 mod exec;
 mod file;
+pub mod files;
 mod flight;
 mod held;
 mod http;

@@ -112,7 +112,7 @@ impl Registry {
     {
         let entries = checks.into_iter().map(|check| {
             let Check { name, recipe, schedule, startup, runtime, groups } = check;
-            let kind = recipe.target().map_or("", |target| target.kind());
+            let kind = recipe.made().kind();
             let (sender, status) = watch::channel(Status::new());
             let asked = Arc::new(Asked { recipe, turn: Mutex::new(()) });
             let (in_probe, may_connect) = (asked.clone(), may_connect.clone());
@@ -181,15 +181,13 @@ struct Asked {
 impl Asked {
     async fn probe(&self, progress: &Progress) -> Result<Pass, ProbeError> {
         let _turn = self.turn.lock().await;
-        self.recipe.target()?.probe(progress).await
+        self.recipe.target().await?.probe(progress).await
     }
 
     /// Closes what is held, behind the attempt that is under way.
     async fn close(&self) {
         let _turn = self.turn.lock().await;
-        if let Ok(target) = self.recipe.target() {
-            target.close().await;
-        }
+        self.recipe.made().close().await;
     }
 }
 

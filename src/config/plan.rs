@@ -7,7 +7,7 @@ use super::source::Source;
 use super::{Mistake, ReadFile};
 use crate::check::monitor::Schedule;
 use crate::check::options::Options;
-use crate::check::recipe::{Files, Recipe};
+use crate::check::recipe::Recipe;
 use crate::check::registry::{Check, Groups, Need};
 use crate::check::secret;
 use crate::check::url::Url;
@@ -76,8 +76,6 @@ impl Plan {
             Origin::Port(_) => Vec::new(),
             Origin::Source(source) => source.files(),
         };
-        // Before they are read, so that a change meanwhile is seen as one.
-        let watched = Files::look_at(files);
         let Parts { target, common, url, options } =
             self.parts(read, live).map_err(|wrong| self.mistake(wrong))?;
         let Common { schedule, startup, runtime, groups } = common;
@@ -88,10 +86,10 @@ impl Plan {
             options,
         };
         let name = self.name.clone();
-        let recipe = if watched == Files::default() {
+        let recipe = if files.is_empty() {
             Recipe::fixed(target)
         } else {
-            Recipe::of_files(target, watched, move |read| Ok(self.parts(read, live)?.target))
+            Recipe::of_files(target, files, move |read| Ok(self.parts(read, live)?.target))
         };
         Ok((Check { name, recipe, schedule, startup, runtime, groups }, shown))
     }

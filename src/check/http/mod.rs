@@ -11,7 +11,7 @@ use hyper::{Method, Uri};
 use super::exchange::{self, Answer};
 use super::options::Options;
 use super::secret::Secret;
-use super::tls::Tls;
+use super::tls::{Terms, Tls};
 use super::url::Url;
 use super::{Class, Fact, Pass, ProbeError, Progress, Stage};
 use crate::value::Wrong;
@@ -52,8 +52,7 @@ impl HttpTarget {
             _ => return Err("a scheme that stead does not know".to_owned()),
         };
         let host = url.only_host()?;
-        let mut tls = Tls::take(options)?;
-        tls.protocols = vec![b"http/1.1".to_vec()];
+        let terms = Terms { protocols: vec![b"http/1.1".to_vec()], ..Terms::take(options)? };
         let mut headers = options.take_as("header", headers)?.unwrap_or_default();
         if let Some(user) = &url.user {
             headers.push((AUTHORIZATION, basic(user, url.password.as_ref())?));
@@ -68,7 +67,7 @@ impl HttpTarget {
             method: options.take_as("method", method)?.unwrap_or(Method::GET),
             headers,
             redirects: (0..redirects).map(|_| Elsewhere::default()).collect(),
-            tls,
+            tls: Tls::from(terms),
             expectation: Expectation::take(options)?,
             is_kong,
         })

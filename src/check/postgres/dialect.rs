@@ -12,9 +12,10 @@ use super::super::address::Address;
 use super::super::options::Options;
 use super::super::secret::Secret;
 use super::super::stream::Place;
-use super::super::tls::{Tls, Verify};
+use super::super::tls::{Terms, Verify};
 use super::super::url::Url;
 use super::encryption::{Encryption, Mode};
+use super::passfile::Passfile;
 use super::role::Wanted;
 use super::servers::{Login, Server, Servers};
 use crate::value::{self, Wrong};
@@ -97,7 +98,7 @@ fn login(url: &Url) -> Result<Login, Wrong> {
     Ok(Login {
         user,
         password: password.or_else(|| url.password.clone()),
-        passfile: url.value("passfile").map(PathBuf::from),
+        passfile: url.value("passfile").map(Passfile::new),
         database,
         channel_binding,
     })
@@ -116,7 +117,7 @@ fn own_user() -> Option<String> {
 
 fn encryption(url: &Url, options: &mut Options) -> Result<Encryption, Wrong> {
     let switch = options.take_switch("verify")?;
-    let mut tls = Tls::take(options)?;
+    let mut tls = Terms::take(options)?;
     let mut mode = mode(url)?;
     let root = url.value("sslrootcert").filter(|path| !path.is_empty());
     if root == Some("system") {
@@ -157,7 +158,7 @@ fn encryption(url: &Url, options: &mut Options) -> Result<Encryption, Wrong> {
         tls.protocols = vec![b"postgresql".to_vec()];
     }
     let unverified_as_asked = switch == Some(false) || says_unverified(url);
-    Ok(Encryption { mode, direct, tls, unverified_as_asked })
+    Ok(Encryption { mode, direct, tls: tls.into(), unverified_as_asked })
 }
 
 /// `sslmode`, or `ssl` of SQLAlchemy's drivers, JDBC and node, to which true is a verified certificate.
@@ -263,7 +264,7 @@ mod tests {
         ] {
             let (url, mut options) = url(&format!("postgres://u@db/d?{query}"));
             let encryption = encryption(&url, &mut options).unwrap();
-            assert_eq!((encryption.mode, encryption.tls.verify), (mode, verify), "{query}");
+            assert_eq!((encryption.mode, encryption.tls.terms.verify), (mode, verify), "{query}");
             assert_eq!(options.left(), None, "{query}");
         }
         for careless in ["sslmode=require", "ssl=require"] {

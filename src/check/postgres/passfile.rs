@@ -1,14 +1,32 @@
 //! libpq's password file: `host:port:database:user:password` a line, where `*` fits anything and `\` quotes.
 
-use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
+use super::super::ProbeError;
+use super::super::files::read;
+use super::super::flight::Flight;
 use super::super::secret::Secret;
 
-/// The password of the first line that fits these four: host, port, database and user.
-pub(super) fn password(path: &Path, wanted: [&str; 4]) -> Option<Secret> {
-    let text = fs::read_to_string(path).ok()?;
-    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| found(line, wanted))
+/// A password file.
+#[derive(Debug)]
+pub(super) struct Passfile {
+    path: PathBuf,
+    /// What is in it, where it can be read. Which line counts is for each server to say.
+    look: Flight<Option<String>>,
+}
+
+impl Passfile {
+    pub(super) fn new(path: &str) -> Self {
+        Self { path: path.into(), look: Flight::default() }
+    }
+
+    /// The password of the first line that fits these four: host, port, database and user.
+    pub(super) async fn password(&self, wanted: [&str; 4]) -> Result<Option<Secret>, ProbeError> {
+        let path = self.path.clone();
+        let text = self.look.answer(move || read(&path).ok()).await?.unwrap_or_default();
+        let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+        Ok(lines.find_map(|line| found(line, wanted)))
+    }
 }
 
 fn found(line: &str, wanted: [&str; 4]) -> Option<Secret> {

@@ -2,7 +2,6 @@
 //! Multiple Hosts" in PostgreSQL's documentation), in tokio-postgres' stead, whose own loop knows less.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::super::stream::{Place, Stream};
 use super::super::{Class, ProbeError, Progress, Stage};
 use super::encryption::{Encryption, Way};
 use super::failure::failed;
-use super::passfile;
+use super::passfile::Passfile;
 use super::role::{Role, Wanted};
 use super::session::Session;
 
@@ -48,7 +47,7 @@ pub(super) struct Login {
     pub(super) user: String,
     pub(super) password: Option<Secret>,
     /// Where the password is, if not in the URL.
-    pub(super) passfile: Option<PathBuf>,
+    pub(super) passfile: Option<Passfile>,
     pub(super) database: String,
     pub(super) channel_binding: ChannelBinding,
 }
@@ -190,14 +189,15 @@ impl Servers {
         progress.enter(Stage::Authenticate);
         let Login { user, password, passfile, database, channel_binding } = &self.login;
         let unverified = matches!(stream, Stream::Tls(_)) && self.encryption.is_careless();
-        let from_file = || {
+        let mut password = password.clone();
+        if let (None, Some(passfile)) = (&password, passfile) {
             let port = server.port.to_string();
-            passfile::password(passfile.as_deref()?, [&server.host, &port, database, user])
-        };
+            password = passfile.password([&server.host, &port, database, user]).await?;
+        }
         let mut config = Config::new();
         config.user(user).dbname(database).application_name("stead");
         config.channel_binding(*channel_binding);
-        if let Some(password) = password.clone().or_else(from_file) {
+        if let Some(password) = password {
             config.password(password.reveal());
         }
         let mut session = Session::start(stream, &mut config).await.map_err(failed)?;

@@ -109,6 +109,7 @@ mod tests {
     use redis::{Value, parse_redis_value};
 
     use super::*;
+    use crate::check::tls::Terms;
 
     fn parse(text: &str) -> Result<(Location, Options), Wrong> {
         let mut options = Options::default();
@@ -123,7 +124,10 @@ mod tests {
             Place::Host(address) => address.host().to_owned(),
             Place::Path(path) => path.display().to_string(),
         };
-        let tls = tls.map(|tls| format!(" {:?} {:?} {:?}", tls.verify, tls.ca, tls.client));
+        let tls = tls.map(|tls| {
+            let Terms { verify, ca, client, .. } = &*tls.terms;
+            format!(" {verify:?} {ca:?} {client:?}")
+        });
         let password = login.password.as_ref().map_or("-", Secret::reveal);
         let user = login.user.as_deref().unwrap_or("-");
         format!("{user} {password} {place} {}{}", login.database, tls.unwrap_or_default())

@@ -3,11 +3,9 @@
 mod roots;
 mod verifier;
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::Resumption;
@@ -21,6 +19,8 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::time::Validity;
 
+use super::files::{Stamp, stamp};
+use super::flight::Flight;
 use super::options::Options;
 use super::stream::Stream;
 use super::{Class, ProbeError, Progress, Stage};
@@ -42,6 +42,14 @@ pub(super) enum Verify {
 /// TLS as configured. Files are read when they are needed, and again when they have changed.
 #[derive(Debug, Default)]
 pub(super) struct Tls {
+    pub(super) terms: Arc<Terms>,
+    made: Mutex<Option<Made>>,
+    look: Flight<Result<Made, String>>,
+}
+
+/// What is configured.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
     pub(super) verify: Verify,
     /// A PEM file of the only issuers that are trusted; without it the system's, else built-in ones.
     pub(super) ca: Option<PathBuf>,
@@ -49,19 +57,16 @@ pub(super) struct Tls {
     pub(super) client: Option<(PathBuf, PathBuf)>,
     /// Protocols to offer (ALPN).
     pub(super) protocols: Vec<Vec<u8>>,
-    made: Mutex<Option<(Vec<Stamp>, Arc<ClientConfig>)>>,
 }
 
-/// By which a file is known to be the same that was read: its inode, size and time of change. None of a file that
-/// is not there.
-type Stamp = Option<(u64, u64, i64, i64)>;
-
-fn stamp(path: &Path) -> Stamp {
-    let file = fs::metadata(path).ok()?;
-    Some((file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
+/// What was made of the terms, and the files as they were then.
+#[derive(Clone, Debug)]
+struct Made {
+    stamps: Vec<Stamp>,
+    config: Arc<ClientConfig>,
 }
 
-impl Tls {
+impl Terms {
     /// Takes `ca`, `verify`, `cert` and `key`.
     pub(super) fn take(options: &mut Options) -> Result<Self, Wrong> {
         let verify = match options.take_switch("verify")? {
@@ -74,44 +79,21 @@ impl Tls {
             (None, None) => None,
             _ => return Err("stead_cert and stead_key go together".to_owned()),
         };
-        Ok(Self { verify, ca, client, ..Self::default() })
+        Ok(Self { verify, ca, client, protocols: Vec::new() })
     }
 
-    /// Agrees on TLS over a stream to `host`.
-    pub(super) async fn handshake(
-        &self,
-        stream: Stream,
-        host: &str,
-        progress: &Progress,
-    ) -> Result<Stream, ProbeError> {
-        progress.enter(Stage::Tls);
-        let config = self.config()?;
-        let name = ServerName::try_from(host.to_owned());
-        let name = name.map_err(|_| {
-            ProbeError::new(Class::TlsWrongName, "no host name that a certificate could be for")
-        })?;
-        let stream = TlsConnector::from(config).connect(name, stream).await.map_err(failed)?;
-        Ok(Stream::Tls(Box::new(stream)))
-    }
-
-    fn config(&self) -> Result<Arc<ClientConfig>, ProbeError> {
+    /// What is made of them now; the same again where no file has changed.
+    fn made(&self, known: Option<Made>) -> Result<Made, String> {
         let ca = self.ca.clone().or_else(roots::system_file);
         let files = ca.iter().chain(self.client.iter().flat_map(|(cert, key)| [cert, key]));
-        // Before they are read: what changes while it is read is seen next time.
         let stamps: Vec<Stamp> = files.map(|path| stamp(path)).collect();
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, config)) = made.as_ref()
-            && *known == stamps
-        {
-            return Ok(config.clone());
+        match known.filter(|known| known.stamps == stamps) {
+            Some(known) => Ok(known),
+            None => Ok(Made { stamps, config: Arc::new(self.config()?) }),
         }
-        let config = self.build().map_err(|text| ProbeError::new(Class::TlsFailed, text))?;
-        let config = Arc::new(config);
-        *made = Some((stamps, config.clone()));
-        Ok(config)
     }
 
-    fn build(&self) -> Result<ClientConfig, String> {
+    fn config(&self) -> Result<ClientConfig, String> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
@@ -130,6 +112,54 @@ impl Tls {
         // A session that goes on shows no certificate: one that is over, or another one, would not be noticed.
         config.resumption = Resumption::disabled();
         Ok(config)
+    }
+}
+
+impl From<Terms> for Tls {
+    fn from(terms: Terms) -> Self {
+        Self { terms: Arc::new(terms), ..Self::default() }
+    }
+}
+
+impl Tls {
+    /// Takes what [`Terms::take`] does.
+    pub(super) fn take(options: &mut Options) -> Result<Self, Wrong> {
+        Terms::take(options).map(Self::from)
+    }
+
+    /// Agrees on TLS over a stream to `host`.
+    pub(super) async fn handshake(
+        &self,
+        stream: Stream,
+        host: &str,
+        progress: &Progress,
+    ) -> Result<Stream, ProbeError> {
+        progress.enter(Stage::Tls);
+        let config = self.config().await?;
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| {
+            ProbeError::new(Class::TlsWrongName, "no host name that a certificate could be for")
+        })?;
+        let stream = TlsConnector::from(config).connect(name, stream).await.map_err(failed)?;
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// Files that do not answer hold up nothing as long as it is known what was in them.
+    async fn config(&self) -> Result<Arc<ClientConfig>, ProbeError> {
+        let known = self.lock().clone();
+        let (terms, given) = (self.terms.clone(), known.clone());
+        let make = move || terms.made(given);
+        let made = match known {
+            None => self.look.answer(make).await?,
+            Some(known) => self.look.answer_soon(make).await?.unwrap_or(Ok(known)),
+        };
+        let made = made.map_err(|text| ProbeError::new(Class::TlsFailed, text))?;
+        *self.lock() = Some(made.clone());
+        Ok(made.config)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::RootCertStore;
 
-use super::{Stamp, certificates, stamp};
+use super::certificates;
+use crate::check::files::{Stamp, stamp};
 
 /// Where distributions keep their roots, in the order of Go's crypto/x509 (root_linux.go).
 const SYSTEM_FILES: [&str; 6] = [
