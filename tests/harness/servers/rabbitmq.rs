@@ -35,7 +35,10 @@ pub struct RabbitMq {
     scratch: Scratch,
     guard: Option<Child>,
     ports: Ports,
-    authority: PathBuf,
+    authority: Authority,
+    certificate: PathBuf,
+    /// Its own certificate, which may be replaced.
+    pair: Pair,
 }
 
 struct Ports {
@@ -90,17 +93,17 @@ impl RabbitMq {
             distribution: free_port(),
             epmd: free_port(),
         };
-        let authority = authority.certificate();
-        let mut this = Self { scratch, guard: None, ports, authority };
-        this.configure(&pair);
+        let certificate = authority.certificate();
+        let mut this = Self { scratch, guard: None, ports, authority, certificate, pair };
+        this.configure();
         this.up();
         this
     }
 
-    fn configure(&self, pair: &Pair) {
+    fn configure(&self) {
         let Ports { amqp, amqps, management, management_tls, .. } = self.ports;
         let folder = self.scratch.path();
-        let (certificate, key) = (pair.certificate.display(), pair.key.display());
+        let (certificate, key) = (self.pair.certificate.display(), self.pair.key.display());
         let config = format!(
             "listeners.tcp.default = 127.0.0.1:{amqp}\n\
              listeners.ssl.default = 127.0.0.1:{amqps}\n\
@@ -120,15 +123,20 @@ impl RabbitMq {
              log.console = true\n\
              log.console.level = info\n\
              load_definitions = {1}\n",
-            self.authority.display(),
+            self.certificate.display(),
             folder.join("definitions.json").display(),
         );
         self.scratch.file("rabbitmq.conf", config, 0o644);
         self.scratch.file("definitions.json", definitions().to_string(), 0o644);
         self.scratch.file("plugins", "[rabbitmq_management].", 0o644);
+        self.own_everything();
+    }
+
+    /// RabbitMQ refuses to be root's, and has to read and write all of its folder.
+    fn own_everything(&self) {
         if is_root() {
-            // RabbitMQ refuses to be root's, and has to read and write all of this.
-            let status = Command::new("chown").args(["-R", "rabbitmq"]).arg(folder).status();
+            let mut chown = Command::new("chown");
+            let status = chown.args(["-R", "rabbitmq"]).arg(self.scratch.path()).status();
             assert!(status.is_ok_and(|status| status.success()), "no user rabbitmq");
         }
     }
@@ -223,7 +231,14 @@ impl RabbitMq {
 
     /// The certificate of the authority that its own is from.
     pub fn authority(&self) -> &Path {
-        &self.authority
+        &self.certificate
+    }
+
+    /// Shows another certificate of its authority from now on.
+    pub fn show(&self, made: impl FnOnce(&Authority) -> Pair) {
+        made(&self.authority).replace(&self.pair);
+        self.own_everything();
+        self.ctl(&["eval", "ssl:clear_pem_cache()."]);
     }
 
     /// A program as the broker's user, in its environment.
