@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::app::idle;
 use crate::harness::certificates::{Authority, Pair};
 use crate::harness::servers::meilisearch::{Fake, MASTER, Meilisearch};
-use crate::harness::{LIMIT, Scratch, free_port, http, stead, until};
+use crate::harness::{LIMIT, Scratch, example, free_port, http, stead, until};
 
 /// What `stead check URL` says.
 fn says(url: &str) -> String {
@@ -27,7 +27,16 @@ fn says_each(cases: &[(String, &str)]) {
 
 #[test]
 fn a_key_and_an_index_are_proven_with_the_least_right() {
-    let server = Meilisearch::start();
+    are_proven(&Meilisearch::start());
+}
+
+/// What `MEILISEARCH_BIN` is for, with a program that has Meilisearch's options and answers.
+#[test]
+fn a_program_that_is_named_takes_the_fakes_place() {
+    are_proven(&Meilisearch::by(example("search_engine")));
+}
+
+fn are_proven(server: &Meilisearch) {
     let (port, search) = (server.port(), server.search_key());
     let url = |key: &str| format!("meilisearch://:{key}@127.0.0.1:{port}");
     says_each(&[

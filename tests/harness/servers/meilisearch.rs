@@ -1,6 +1,7 @@
 //! Meilisearch: the real one where `MEILISEARCH_BIN` names it, else a fake that answers as the published API document
 //! says (OpenAPI, 1.41 and later; the section of each answer stands with it).
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -41,21 +42,25 @@ impl Meilisearch {
     pub fn start() -> Self {
         match std::env::var_os("MEILISEARCH_BIN") {
             None => Self::Fake(Fake::start()),
-            Some(program) => {
-                let (port, scratch) = (free_port(), Scratch::new());
-                let mut command = Command::new(program);
-                command.args(["--http-addr", &format!("127.0.0.1:{port}"), "--no-analytics"]);
-                command.args(["--env", "production", "--master-key", MASTER]);
-                command.current_dir(scratch.path()).stdout(Stdio::null()).stderr(Stdio::null());
-                let process = command.spawn().expect("the program that MEILISEARCH_BIN names");
-                let this = Self::Real(Real { port, process, _scratch: scratch });
-                let ready = || this.ask("GET", "/health", "").is_some();
-                assert!(until(LIMIT, ready), "no Meilisearch");
-                this.ask("POST", "/indexes", r#"{"uid":"movies"}"#);
-                assert!(until(LIMIT, || this.ask("GET", "/indexes/movies", "").is_some()));
-                this
-            }
+            Some(program) => Self::by(program),
         }
+    }
+
+    /// Starts this program, with the options that Meilisearch has.
+    pub fn by(program: impl AsRef<OsStr>) -> Self {
+        let (port, scratch) = (free_port(), Scratch::new());
+        let mut command = Command::new(program);
+        command.args(["--http-addr", &format!("127.0.0.1:{port}"), "--no-analytics"]);
+        command.args(["--env", "production", "--master-key", MASTER]);
+        command.current_dir(scratch.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().expect("the program that MEILISEARCH_BIN names");
+        let this = Self::Real(Real { port, process, _scratch: scratch });
+        let ready = || this.ask("GET", "/health", "").is_some();
+        assert!(until(LIMIT, ready), "no Meilisearch");
+        this.ask("POST", "/indexes", r#"{"uid":"movies"}"#).expect("a task for an index");
+        let made = until(LIMIT, || this.ask("GET", "/indexes/movies", "").is_some());
+        assert!(made, "no index");
+        this
     }
 
     /// Its port of 127.0.0.1.
