@@ -13,7 +13,7 @@ use super::secret::Secret;
 use super::stream::{Stream, connect};
 use super::tls::Tls;
 use super::url::Url;
-use super::{Class, Detail, Fact, Pass, ProbeError, Progress, Stage};
+use super::{Class, Detail, Fact, Pass, ProbeError, Progress, Stage, UNKNOWN};
 use crate::value::Wrong;
 
 /// A Meilisearch.
@@ -55,7 +55,7 @@ impl MeilisearchTarget {
             "meilisearch" => (None, 7700),
             "meilisearch+http" => (None, 80),
             "meilisearch+https" => (Some(Tls::take(options)?), 443),
-            _ => return Err("a scheme that stead does not know".to_owned()),
+            _ => return Err(UNKNOWN.to_owned()),
         };
         if url.user.as_ref().is_some_and(|user| !user.is_empty()) {
             return Err(

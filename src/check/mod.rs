@@ -76,6 +76,10 @@ pub enum Target {
     File(FileTarget),
 }
 
+/// What is wrong with a URL of no kind.
+const UNKNOWN: &str = "a scheme that stead does not know (it knows postgres, redis, amqp, meilisearch, http, https, \
+                       kong+http, tcp, unix, tls, exec and file)";
+
 impl Target {
     /// The target that a URL names; takes the options that its kind knows.
     pub fn parse(url: &Url, options: &mut Options) -> Result<Self, Wrong> {
@@ -92,7 +96,7 @@ impl Target {
             "tls" => TlsTarget::parse(url, options).map(Self::Tls),
             "exec" => ExecTarget::parse(url, options).map(Self::Exec),
             "file" => FileTarget::parse(url, options).map(Self::File),
-            _ => Err("a scheme that stead does not know".to_owned()),
+            _ => Err(UNKNOWN.to_owned()),
         }
     }
 

@@ -69,6 +69,13 @@ fn every_sslmode_means_what_it_means_to_libpq() {
     is_up(&url(&server, "secure", ""));
     let said = is_down(&url(&server, "secure", "ssl=0"), "access_denied at authenticate");
     assert!(said.contains("it wants TLS"), "{said}");
+    // Who is let in neither way does not want TLS.
+    server.admit("host all app all scram-sha-256\nhost all all all reject\n");
+    server.reload();
+    let refused = || super::checked(&url(&server, "plain", "")).1;
+    assert!(until(LIMIT, || refused().contains("rejects connection")), "{}", refused());
+    let said = is_down(&url(&server, "plain", ""), "access_denied at authenticate");
+    assert!(said.contains("SSL encryption") && !said.contains("it wants TLS"), "{said}");
 }
 
 #[test]

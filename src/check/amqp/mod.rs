@@ -15,7 +15,7 @@ use super::options::Options;
 use super::stream::{Stream, connect};
 use super::tls::Tls;
 use super::url::Url;
-use super::{Class, Fact, Pass, ProbeError, Progress, Stage};
+use super::{Class, Fact, Pass, ProbeError, Progress, Stage, UNKNOWN};
 use crate::value::Wrong;
 use login::Login;
 use management::Management;
@@ -53,7 +53,7 @@ impl AmqpTarget {
         let (secure, port) = match url.scheme.as_str() {
             "amqp" => (false, 5672),
             "amqps" => (true, 5671),
-            _ => return Err("a scheme that stead does not know".to_owned()),
+            _ => return Err(UNKNOWN.to_owned()),
         };
         let host = url.only_host()?;
         let login = Login::parse(url)?;

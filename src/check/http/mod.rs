@@ -13,7 +13,7 @@ use super::options::Options;
 use super::secret::Secret;
 use super::tls::{Terms, Tls};
 use super::url::Url;
-use super::{Class, Fact, Pass, ProbeError, Progress, Stage};
+use super::{Class, Fact, Pass, ProbeError, Progress, Stage, UNKNOWN};
 use crate::value::Wrong;
 use expectation::{Expectation, Kong};
 use origin::{Elsewhere, Origin, basic};
@@ -49,7 +49,7 @@ impl HttpTarget {
         let is_secure = match url.scheme.as_str() {
             "http" | "kong+http" => false,
             "https" | "kong+https" => true,
-            _ => return Err("a scheme that stead does not know".to_owned()),
+            _ => return Err(UNKNOWN.to_owned()),
         };
         let host = url.only_host()?;
         let terms = Terms { protocols: vec![b"http/1.1".to_vec()], ..Terms::take(options)? };

@@ -25,6 +25,12 @@ pub(super) fn failed(error: Error) -> ProbeError {
         Ok(error) => broken(*error),
         Err(source) => {
             let text = source.to_string();
+            if text == "password missing" {
+                return ProbeError::new(
+                    Class::AuthFailed,
+                    "it wants a password, and none is given",
+                );
+            }
             let class = match kind.as_str() {
                 "authentication error" if text.starts_with("unsupported") => Class::NotSupported,
                 // No password where one is asked for, no channel binding where it must be, or a server that does not
@@ -61,7 +67,7 @@ fn refused(error: &DbError) -> ProbeError {
     let class = class_of(code, message);
     let no_tls = ["no encryption", "SSL off", "SSL required"];
     let hint = match no_tls.iter().any(|words| message.contains(words)) {
-        true if class == Class::AccessDenied => "; it wants TLS: sslmode=require or better",
+        true if class == Class::AccessDenied => "; perhaps it wants TLS: sslmode=require or better",
         _ => "",
     };
     ProbeError::new(class, format!("{}: {message} ({code}){hint}", error.severity()))

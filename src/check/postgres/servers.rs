@@ -177,7 +177,11 @@ impl Servers {
         };
         let (stream, address) = server.place.connect(progress).await?;
         let stream = self.encryption.settle(stream, &server.host, (other, progress)).await?;
-        Ok((self.start(stream, server, progress).await?, address))
+        match self.start(stream, server, progress).await {
+            // Refused both ways: it was not the want of TLS, of which the second refusal would speak.
+            Err(second) if second.class == error.class && !was_clear => Err(error),
+            started => Ok((started?, address)),
+        }
     }
 
     async fn start(

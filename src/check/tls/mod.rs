@@ -192,7 +192,10 @@ fn validity(certificate: &CertificateDer<'_>) -> Option<(u64, u64)> {
 
 /// What a failure of TLS means, from the error that the stream gave.
 pub(super) fn failed(error: io::Error) -> ProbeError {
-    ProbeError::new(class_of(&error), error)
+    match class_of(&error) {
+        Class::TlsRefused => ProbeError::new(Class::TlsRefused, "what answers there is no TLS"),
+        class => ProbeError::new(class, error),
+    }
 }
 
 /// The class of an error of a stream that may be under TLS.
