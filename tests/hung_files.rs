@@ -263,7 +263,10 @@ fn at_the_start_a_file_that_hangs_is_a_mistake_or_is_ignored_by_whose_it_is() {
             said,
             "stead: STEAD_CHECK_DB_FILE: cannot read the file that it names: timed out\n"
         );
-        let stead = idle().env("DATABASE_URL_FILE", hung.file()).serve();
+        // Whether this authority is there counts at the first connection.
+        let root = format!("postgres://u:p@127.0.0.1:1/d?sslrootcert={}", hung.file().display());
+        let stead =
+            idle().env("DATABASE_URL_FILE", hung.file()).env("STEAD_CHECK_LATER", root).serve();
         stead.wait_for_event("child started", LIMIT);
         let ignored = stead.wait_for_event("setting ignored", Duration::ZERO);
         assert_eq!(ignored["variable"], "DATABASE_URL_FILE");

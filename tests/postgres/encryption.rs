@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::{is_down, is_up};
+use super::{gets_down, gets_up, is_down, is_up, watching};
 use crate::harness::certificates::Authority;
 use crate::harness::servers::postgres::{PASSWORD, Postgres};
 use crate::harness::{LIMIT, Scratch, free_port, until};
@@ -69,6 +69,15 @@ fn every_sslmode_means_what_it_means_to_libpq() {
     is_up(&url(&server, "secure", ""));
     let said = is_down(&url(&server, "secure", "ssl=0"), "access_denied at authenticate");
     assert!(said.contains("it wants TLS"), "{said}");
+    // An authority that is not there is none, and one that comes is one.
+    let missing = scratch.path().join("later.pem");
+    let with_it = format!("stead_fail_after=1&stead_reuse=off&sslmode=require&{}", root(&missing));
+    let stead = watching(&url(&server, "secure", &with_it));
+    gets_up(&stead);
+    stead.wait_for_event("TLS not verified", LIMIT);
+    let theirs = Authority::new(&scratch, "theirs").certificate();
+    std::fs::copy(theirs, &missing).expect("a copy");
+    gets_down(&stead, "tls_untrusted");
     // Who is let in neither way does not want TLS.
     server.admit("host all app all scram-sha-256\nhost all all all reject\n");
     server.reload();

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::{gets_up, watching};
 use crate::app::{Serve, idle};
-use crate::harness::servers::postgres::{PASSWORD, Postgres};
+use crate::harness::servers::postgres::{PASSWORD, PgBouncer, Postgres};
 use crate::harness::{LIMIT, Running, Scratch, until};
 
 /// What a server logs, at the level of debug1, of a client that leaves without a Terminate message.
@@ -93,6 +93,18 @@ fn a_server_that_ends_idle_sessions_is_up_all_the_time() {
     assert!(server.log().matches(ended).count() >= 4, "{}", server.log());
     assert_eq!(failures(&stead), 0, "{}", stead.get("/metrics").body);
     assert_eq!(stead.events_of("check changed").len(), 1, "{:?}", stead.stderr());
+}
+
+#[test]
+fn a_pooler_that_ends_idle_clients_is_up_all_the_time() {
+    let server = Postgres::start("");
+    let pooler = PgBouncer::in_front_of(&server, "client_idle_timeout = 1");
+    let (port, options) = (pooler.port, "stead_interval=2500ms&stead_timeout=15s");
+    let url = format!("postgres://app:{PASSWORD}@127.0.0.1:{port}/shop?{options}");
+    let stead = idle().env("STEAD_CHECK_DATABASE", url).serve();
+    gets_up(&stead);
+    attempts(&stead, 3);
+    assert_eq!(failures(&stead), 0, "{}", stead.get("/metrics").body);
 }
 
 #[test]

@@ -133,9 +133,9 @@ fn encryption(url: &Url, options: &mut Options) -> Result<Encryption, Wrong> {
     let mode = mode.unwrap_or_default();
     let strict = url.value("sslaccept") == Some("strict");
     let (certificate, key) = (url.value("sslcert"), url.value("sslkey"));
-    // libpq overlooks a file that is not there where nothing needs it.
     let root = root.filter(|path| *path != "system").map(PathBuf::from);
-    let root = root.filter(|path| mode >= Mode::VerifyCa || path.exists());
+    // libpq overlooks a file that is not there where nothing needs it.
+    tls.ca_may_be_missing = tls.ca.is_none() && root.is_some() && mode < Mode::VerifyCa && !strict;
     // To Prisma, sslcert is the authority's.
     let authority = certificate.filter(|_| strict && key.is_none()).map(PathBuf::from);
     tls.ca = tls.ca.take().or(root).or(authority);
@@ -242,7 +242,7 @@ mod tests {
             ("sslmode=allow", Allow, Verify::Nothing),
             ("sslmode=require", Require, Verify::Nothing),
             ("sslmode=require&sslrootcert=/", Require, Verify::Issuer),
-            ("sslmode=require&sslrootcert=/not/there", Require, Verify::Nothing),
+            ("sslmode=require&sslrootcert=/not/there", Require, Verify::Issuer),
             ("sslmode=verify-ca&sslrootcert=/not/there", VerifyCa, Verify::Issuer),
             ("sslmode=verify-full", VerifyFull, Verify::Full),
             ("sslrootcert=system", VerifyFull, Verify::Full),

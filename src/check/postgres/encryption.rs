@@ -85,7 +85,7 @@ impl Encryption {
 
     /// Whether TLS is asked for, and any certificate is good although nobody said so: libpq's `require`.
     pub(super) fn is_careless(&self) -> bool {
-        let unverified = self.mode == Mode::Require && self.tls.terms.verify == Verify::Nothing;
+        let unverified = self.mode == Mode::Require && self.tls.verify() == Verify::Nothing;
         unverified && !self.unverified_as_asked
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Terms {
     pub(super) verify: Verify,
     /// A PEM file of the only issuers that are trusted; without it the system's, else built-in ones.
     pub(super) ca: Option<PathBuf>,
+    /// Whether nothing is verified where that file is not there, instead of a failure.
+    pub(super) ca_may_be_missing: bool,
     /// PEM files of stead's own certificate chain and key.
     pub(super) client: Option<(PathBuf, PathBuf)>,
     /// Protocols to offer (ALPN).
@@ -63,6 +65,7 @@ pub(super) struct Terms {
 #[derive(Clone, Debug)]
 struct Made {
     stamps: Vec<Stamp>,
+    verify: Verify,
     config: Arc<ClientConfig>,
 }
 
@@ -79,7 +82,7 @@ impl Terms {
             (None, None) => None,
             _ => return Err("stead_cert and stead_key go together".to_owned()),
         };
-        Ok(Self { verify, ca, client, protocols: Vec::new() })
+        Ok(Self { verify, ca, client, ..Self::default() })
     }
 
     /// What is made of them now; the same again where no file has changed.
@@ -87,17 +90,20 @@ impl Terms {
         let ca = self.ca.clone().or_else(roots::system_file);
         let files = ca.iter().chain(self.client.iter().flat_map(|(cert, key)| [cert, key]));
         let stamps: Vec<Stamp> = files.map(|path| stamp(path)).collect();
-        match known.filter(|known| known.stamps == stamps) {
-            Some(known) => Ok(known),
-            None => Ok(Made { stamps, config: Arc::new(self.config()?) }),
+        if let Some(known) = known.filter(|known| known.stamps == stamps) {
+            return Ok(known);
         }
+        let is_missing = self.ca_may_be_missing && stamps.first().is_none_or(Option::is_none);
+        let verify = if is_missing { Verify::Nothing } else { self.verify };
+        Ok(Made { stamps, verify, config: Arc::new(self.config(verify)?) })
     }
 
-    fn config(&self) -> Result<ClientConfig, String> {
+    fn config(&self, verify: Verify) -> Result<ClientConfig, String> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let verifier = Verifier::new(self.verify, self.ca.as_deref())?;
+        let ca = self.ca.as_deref().filter(|_| verify != Verify::Nothing);
+        let verifier = Verifier::new(verify, ca)?;
         let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &self.client {
             None => builder.with_no_client_auth(),
@@ -125,6 +131,11 @@ impl Tls {
     /// Takes what [`Terms::take`] does.
     pub(super) fn take(options: &mut Options) -> Result<Self, Wrong> {
         Terms::take(options).map(Self::from)
+    }
+
+    /// What of a server's certificate is verified, where it depends on a file by what is known of that.
+    pub(super) fn verify(&self) -> Verify {
+        self.lock().as_ref().map_or(self.terms.verify, |made| made.verify)
     }
 
     /// Agrees on TLS over a stream to `host`.
