@@ -20,7 +20,7 @@ use crate::cli::{self, Request};
 use crate::client;
 use crate::compat;
 use crate::config::value::show_duration;
-use crate::config::{Config, Environment, Mistake};
+use crate::config::{Config, DEFAULT_FILE, Environment, Mistake};
 use crate::errand;
 use crate::exit::Exit;
 use crate::install::{CannotInstall, install};
@@ -126,8 +126,12 @@ fn environment() -> Environment {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Reads a file of the configuration, on a thread of its own: what is behind a dead mount must not keep stead from what
-/// it is there for, nor from the signal that ends it.
+/// it is there for, nor from the signal that ends it. Of the file that nobody named there usually is none, and no thread
+/// is worth finding that out.
 fn read_file(path: &Path) -> io::Result<String> {
+    if path == Path::new(DEFAULT_FILE) {
+        return files::read(path);
+    }
     let (sender, text) = mpsc::sync_channel(1);
     let path = path.to_path_buf();
     // Nobody takes what comes too late.

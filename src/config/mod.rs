@@ -26,6 +26,7 @@ use checks::Plans;
 pub use environment::{Environment, Labels};
 pub use output::{Logs, Output};
 pub use plan::Shown;
+pub use sources::DEFAULT_FILE;
 use sources::Sources;
 pub use urls::checks_of_urls;
 use value::{Patience, Wrong};

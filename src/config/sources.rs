@@ -14,7 +14,7 @@ use crate::signal::Signal;
 use crate::supervisor::Terms;
 
 /// Where the file is looked for when nothing names one.
-const DEFAULT_FILE: &str = "/etc/stead.toml";
+pub const DEFAULT_FILE: &str = "/etc/stead.toml";
 /// The endpoints' port when nothing names one.
 const DEFAULT_PORT: u16 = 9321;
 
