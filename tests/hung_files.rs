@@ -178,7 +178,8 @@ fn an_authority_that_hangs_ends_its_own_check_at_its_deadline_and_no_other() {
         link(&ca, &hung.file());
         goes_on(&stead, "good", 50);
         assert_eq!(check(&stead, "good")["status"], "up");
-        assert!(calls(&stead) <= 3, "{} calls", calls(&stead));
+        // Two look at files, and two may look up a name.
+        assert!(calls(&stead) <= 4, "{} calls", calls(&stead));
         hung.give_up();
         let down = becomes(&stead, "good", "down");
         assert_eq!(

@@ -127,7 +127,8 @@ impl<'a> Errands<'a> {
 const FAREWELL_MS: u32 = 100;
 
 impl Running {
-    /// Kills it, once: to look for what has left its group takes a look at every process.
+    /// Kills it, once: to look for what has left its group takes a look at every process, which is some 15 µs each, and
+    /// signals wait for as long.
     fn kill(&mut self) {
         if !std::mem::replace(&mut self.is_killed, true) {
             errand::kill(self.leader);
