@@ -180,6 +180,8 @@ need docker docker.io
 need dockerd docker.io
 need iptables iptables
 install_missing
+# For a mount that hangs.
+[ -e /dev/fuse ] || as_root modprobe fuse || fail "here is no FUSE: /dev/fuse is missing"
 fetch_valkey
 docker info >/dev/null 2>&1 || start_engine
 # The label of what the tests make.
