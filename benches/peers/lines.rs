@@ -118,7 +118,8 @@ struct Flow {
     filter: Running,
     _writer: Option<Running>,
     output: Option<PipeReader>,
-    _stdin: Option<io::PipeWriter>,
+    /// The standard input of stead's child, which stays until it ends.
+    held: Option<io::PipeWriter>,
 }
 
 impl Filter {
@@ -162,7 +163,7 @@ impl Filter {
                 .env("SERVICE_NAME", "api")
                 .env("INSTANCE_ID", "api-1");
             let filter = Running(command.stdin(stdin).stdout(to).spawn()?);
-            return Ok(Flow { filter, _writer: None, output: Some(output), _stdin: Some(held) });
+            return Ok(Flow { filter, _writer: None, output: Some(output), held: Some(held) });
         };
         let (from, stdout) = io::pipe()?;
         command.stdin(from);
@@ -176,13 +177,14 @@ impl Filter {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let writer = Running(wrappers.direct.around_child(&mode)?.stdout(stdout).spawn()?);
         let output = self.answers.then_some(output);
-        Ok(Flow { filter, _writer: Some(writer), output, _stdin: None })
+        Ok(Flow { filter, _writer: Some(writer), output, held: None })
     }
 }
 
 impl Flow {
-    /// Reads until all lines came out, each as long as the first one, or nothing comes any more.
+    /// Reads until nothing comes any more; of stead, whose child stays, until all lines came out, each as long as the first.
     fn read_all(&mut self, count: usize) -> io::Result<()> {
+        let ends = self.held.is_none();
         let Some(output) = &mut self.output else {
             return Ok(());
         };
@@ -198,7 +200,7 @@ impl Flow {
                 length = end.map(|end| seen + end + 1);
             }
             seen += read;
-            if length.is_some_and(|length| seen >= length * count) {
+            if !ends && length.is_some_and(|length| seen >= length * count) {
                 return Ok(());
             }
         }
