@@ -9,7 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::sys::{self, Frozen};
-use crate::harness::{LIMIT, Place, Running, Stead, http, processes, until};
+use crate::harness::{
+    LIMIT, Place, Running, Stead, first_real_time_signal, http, processes, until,
+};
 
 /// A stead with endpoints and a check, so that there is something beside the main thread.
 fn busy(stead: Stead) -> Stead {
@@ -127,7 +129,7 @@ fn signals_go_through_and_the_drain_ends_under_load_on_the_endpoints() {
     // Slow ones as well: connections that say nothing.
     let silent: Vec<_> = (0..200).filter_map(|_| http::connect(stead.port()).ok()).collect();
     assert!(until(LIMIT, || load.answered() > 100), "no load: {} answers", load.answered());
-    let signal = libc::SIGRTMIN();
+    let signal = first_real_time_signal();
     (0..100).for_each(|_| stead.signal(signal));
     let start = format!("got {signal} ");
     let all = until(LIMIT, || {
@@ -151,7 +153,7 @@ fn works_without_its_log(mut stead: Running, what: &str) {
     stead.wait_ready();
     assert_eq!(stead.status("/livez"), 200, "{what}");
     for round in 1..=300 {
-        let signal = libc::SIGRTMIN() + round % 10;
+        let signal = first_real_time_signal() + round % 10;
         stead.signal(signal);
     }
     let all = until(LIMIT, || stead.count_stdout() == 301);
@@ -197,7 +199,7 @@ fn a_log_that_was_stuck_goes_on_with_whole_lines_and_says_how_many_are_missing()
     // A thousand at a time: the kernel keeps only so many that wait, of all processes of a user together
     // (`RLIMIT_SIGPENDING`), and forgets how many more there were.
     for round in 1..=sent {
-        stead.signal(libc::SIGRTMIN() + round % 10);
+        stead.signal(first_real_time_signal() + round % 10);
         if round % 1000 == 0 {
             let all = until(LIMIT, || stead.count_stdout() == 1 + round as usize);
             assert!(all, "{} of {round} signals came through", stead.count_stdout() - 1);

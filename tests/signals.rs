@@ -1,12 +1,12 @@
 //! Forwarding: every signal that can be caught arrives at the child once, in order, and rewritten as asked.
 
-use crate::harness::{LIMIT, Place, Running, Stead, processes, sys, until};
+use crate::harness::{LIMIT, Place, Running, Stead, first_real_time_signal, processes, sys, until};
 
 /// Every signal that stead can forward and that starts no drain: all but KILL, STOP, the C library's
 /// own, CHLD, TERM and INT.
 fn forwarded() -> impl Iterator<Item = i32> {
     let apart = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGTERM, libc::SIGINT];
-    (1..=64).filter(move |n| !apart.contains(n) && !(32..libc::SIGRTMIN()).contains(n))
+    (1..=64).filter(move |n| !apart.contains(n) && !(32..first_real_time_signal()).contains(n))
 }
 
 /// How often the program of this name (`""` where it has none) has got a signal.

@@ -11,13 +11,14 @@ pub mod sys;
 pub mod terminal;
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,17 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 /// The binary under test: the release build where `make test` names it, else this build's own.
 pub fn binary() -> PathBuf {
     std::env::var_os("STEAD_BIN").map_or_else(|| env!("CARGO_BIN_EXE_stead").into(), PathBuf::from)
+}
+
+/// The first real-time signal that the binary's C library leaves to the program: musl keeps 34 for itself.
+pub fn first_real_time_signal() -> i32 {
+    static FIRST: OnceLock<i32> = OnceLock::new();
+    *FIRST.get_or_init(|| {
+        let file = fs::read(binary()).expect("the binary");
+        // A variable that glibc alone reads.
+        let is_glibc = file.windows(14).any(|bytes| bytes == b"GLIBC_TUNABLES");
+        if is_glibc { 34 } else { 35 }
+    })
 }
 
 /// The program `examples/<name>.rs`, which `cargo test` builds beside this one.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Later, wait};
 use crate::app::App;
-use crate::harness::{LIMIT, Place, Scratch, processes, sys, until};
+use crate::harness::{LIMIT, Place, Scratch, first_real_time_signal, processes, sys, until};
 
 const ENDS: [(i32, i32); 2] = [(libc::SIGTERM, 143), (libc::SIGINT, 130)];
 
@@ -103,7 +103,7 @@ fn pid_1_ends_by_term_and_int_alone() {
     let later = Later::new();
     let mut stead = wait([&later.url(), "--", "echo", "started"]).place(Place::Pid1).start();
     stead.wait_for_event("waiting", LIMIT);
-    for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGTSTP, libc::SIGRTMIN()] {
+    for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGTSTP, first_real_time_signal()] {
         stead.signal(signal);
     }
     let _up = later.up();
