@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tracing::warn;
 
 use super::Failure;
@@ -20,9 +21,9 @@ use crate::sys::{memory, names};
 /// How long the connections that the checks hold may take to close: a server that hangs must not hold up the end.
 const FAREWELL: Duration = Duration::from_millis(200);
 
-/// How often the pages of the program are given back that look-ups, handshakes and logins needed, which come once in
-/// five minutes; a round on a held connection needs few.
-const TRIM: Duration = Duration::from_secs(60);
+/// How long after an attempt memory is given back, so that attempts that end together do it once. It costs some dozens
+/// of page faults in the next one.
+const REST: Duration = Duration::from_millis(100);
 
 /// The thread's name.
 const NAME: &str = "stead-http";
@@ -61,14 +62,15 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
     let Plan { app, checks, phase, labels, details } = plan;
     let told = phase.clone();
     let begin = move |over: Over| {
-        if !checks.is_empty() {
-            tokio::spawn(trim());
-        }
         let (app_told, is_serving) = (told.clone(), [Phase::Starting, Phase::Running]);
         let may_connect =
             move || !over.load(Ordering::Relaxed) && is_serving.contains(&*told.borrow());
         let app = Registry::start_after(app, may_connect.clone(), || started(app_told.clone()));
-        app.and(Registry::start(checks, may_connect))
+        let checks = Registry::start(checks, may_connect);
+        if !checks.is_empty() {
+            tokio::spawn(give_back(checks.clone()));
+        }
+        app.and(checks)
     };
     Serving::start(begin, move |registry| async move {
         let Some(listener) = listener else {
@@ -82,9 +84,13 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
     })
 }
 
-async fn trim() {
+/// Gives back, after each attempt, the pages of the heap and of the program that it has needed: between attempts stead
+/// is a program that waits, and has the memory of one.
+async fn give_back(mut checks: Registry) {
     loop {
-        tokio::time::sleep(TRIM).await;
+        checks.round().await;
+        sleep(REST).await;
+        memory::trim_heap();
         memory::unmap_idle_code();
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(
     command: &[OsString],
     inherited: &Inherited,
 ) -> Result<Exit, Failure> {
-    memory::keep_one_heap();
+    memory::keep_heap_small();
     let passed = descriptors::beyond_standard();
     descriptors::close_at_exec(&passed, true);
     descriptors::occupy_closed_standard_streams();

@@ -1,6 +1,8 @@
 //! All checks and what is known of them: one reader of each monitor's channel, and no writer.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
@@ -143,6 +145,29 @@ impl Registry {
         self.entries.iter().map(|entry| entry.finding(now)).collect()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Waits until an attempt has ended that this clone has not been told of.
+    pub async fn round(&mut self) {
+        let changed = |entry| Box::pin(Entry::changed(entry));
+        let mut waiting: Vec<_> = self.entries.iter_mut().map(changed).collect();
+        poll_fn(|context| {
+            let mut told = false;
+            waiting.retain_mut(|change| match change.as_mut().poll(context) {
+                Poll::Ready(ended) => {
+                    told |= ended;
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if told { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
     /// What closes the connections that are held, at the end.
     pub fn closing(&self) -> Closing {
         Closing(self.entries.iter().map(|entry| entry.asked.clone()).collect())
@@ -150,6 +175,11 @@ impl Registry {
 }
 
 impl Entry {
+    /// Waits for the end of an attempt; false when there will be none any more.
+    async fn changed(&mut self) -> bool {
+        self.status.changed().await.is_ok()
+    }
+
     fn finding(&self, now: Instant) -> Finding {
         let mut status = self.status.borrow().clone();
         // A pass ages, a failure does not.
@@ -234,6 +264,8 @@ impl Finding {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
     use crate::check::{Fact, Target, TcpTarget};
 
@@ -295,6 +327,19 @@ mod tests {
         for since in [std::time::SystemTime::now() + far, std::time::SystemTime::UNIX_EPOCH] {
             sender.send_replace(Status { since, ..passed(State::Up) });
             assert_eq!(entry.finding(Instant::now()).state, State::Up);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_of_any_check_is_told_of_once_and_a_check_that_is_over_never() {
+        let ((one, over), (two, asked)) = (entry(), entry());
+        let mut registry = Registry { entries: vec![one, two] };
+        drop(over);
+        for state in [State::Up, State::Up, State::Down] {
+            asked.send_replace(passed(state));
+            registry.round().await;
+            let further = timeout(Duration::from_secs(1), registry.round()).await;
+            assert!(further.is_err(), "{state:?} is told of twice");
         }
     }
 }

@@ -1,13 +1,16 @@
 //! What stead asks of the system about its own memory, so that it costs each container little.
 
-/// What is as large as a buffer of the output or larger, in bytes.
+use std::ptr::without_provenance_mut;
+
+/// Bytes of a buffer that is large: lapin's are, and those of a TLS connection are not.
 #[cfg(target_env = "gnu")]
 const LARGE: libc::c_int = 64 * 1024;
 
-/// Keeps glibc to one heap: its arena for each further thread costs memory, and stead's threads hardly allocate at once.
-/// What is large has pages of its own, which are not there before they are used and no longer than that: left alone, glibc
-/// would keep the room of a megabyte for good once one was freed (mallopt(3), `M_MMAP_THRESHOLD`).
-pub fn keep_one_heap() {
+/// Keeps glibc's memory small: one heap, because its arena for each further thread costs memory and stead's threads hardly
+/// allocate at once; and large buffers in mappings of their own, of which only the pages count that were written to and
+/// which are gone when they are freed. By itself glibc moves them into the heap, zeroed and kept, once the first was freed
+/// (mallopt(3), `M_MMAP_THRESHOLD`). musl does both.
+pub fn keep_heap_small() {
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt(3) takes numbers; no thread but this one runs yet.
     unsafe {
@@ -16,24 +19,57 @@ pub fn keep_one_heap() {
     }
 }
 
+/// Gives back what the heap has free, in whole pages. musl does so by itself.
+pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) takes a number, and may be called beside other threads.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Unmaps the program's code and constants. The pages stay in the page cache, where the kernel may now drop them first
 /// (a mapped page it takes for one that is used); what is needed again is mapped again when it is touched, from which
 /// stead's working set is left, without all that only its start needed or lay beside it (madvise(2), `MADV_DONTNEED`).
 pub fn unmap_idle_code() {
-    unsafe extern "C" {
-        static __executable_start: u8;
-        static etext: u8;
+    // SAFETY: the function is called before the call returns, with what it is declared with.
+    unsafe { libc::dl_iterate_phdr(Some(unmap_constant_segments), std::ptr::null_mut()) };
+}
+
+/// For each segment of the file that nothing is ever written to. A static program is one object, the first that
+/// dl_iterate_phdr(3) tells of; 1 ends the list.
+unsafe extern "C" fn unmap_constant_segments(
+    object: *mut libc::dl_phdr_info,
+    _size: usize,
+    _data: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: the C library made both structures, and they outlive this call.
+    let (base, segments) = unsafe {
+        let object = &*object;
+        let count = usize::from(object.dlpi_phnum);
+        (object.dlpi_addr, std::slice::from_raw_parts(object.dlpi_phdr, count))
+    };
+    for segment in segments {
+        if segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_W == 0 {
+            unmap(base + segment.p_vaddr, segment.p_memsz);
+        }
     }
+    1
+}
+
+/// The whole pages of a constant segment.
+fn unmap(start: u64, size: u64) {
     // SAFETY: sysconf takes a number.
-    let Ok(page) = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) else { return };
-    let start = (&raw const __executable_start).addr().next_multiple_of(page);
-    let end = (&raw const etext).addr() / page * page;
-    // SAFETY: only whole pages of the file between the two symbols, which the linker puts around what is never written.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let (Ok(page), Ok(start), Ok(size)) =
+        (usize::try_from(page), usize::try_from(start), usize::try_from(size))
+    else {
+        return;
+    };
+    let end = (start + size) / page * page;
+    let start = start.next_multiple_of(page);
+    // SAFETY: the pages are mapped from the file, which they come back from, and nothing is ever written to them.
     unsafe {
-        libc::madvise(
-            std::ptr::without_provenance_mut(start),
-            end.saturating_sub(start),
-            libc::MADV_DONTNEED,
-        )
+        libc::madvise(without_provenance_mut(start), end.saturating_sub(start), libc::MADV_DONTNEED)
     };
 }
