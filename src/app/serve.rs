@@ -68,7 +68,7 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
         let app = Registry::start_after(app, may_connect.clone(), || started(app_told.clone()));
         let checks = Registry::start(checks, may_connect);
         if !checks.is_empty() {
-            tokio::spawn(give_back(checks.clone()));
+            tokio::spawn(rest_after_rounds(checks.clone()));
         }
         app.and(checks)
     };
@@ -78,7 +78,7 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
             return registry.closing().close().await;
         };
         let view = View { phase, registry, labels, details };
-        if let Err(error) = http::serve(listener, view).await {
+        if let Err(error) = http::serve(listener, view, memory::give_back).await {
             warn!(%error, "endpoints ended");
         }
     })
@@ -86,12 +86,11 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
 
 /// Gives back, after each attempt, the pages of the heap and of the program that it has needed: between attempts stead
 /// is a program that waits, and has the memory of one.
-async fn give_back(mut checks: Registry) {
+async fn rest_after_rounds(mut checks: Registry) {
     loop {
         checks.round().await;
         sleep(REST).await;
-        memory::trim_heap();
-        memory::unmap_idle_code();
+        memory::give_back();
     }
 }
 

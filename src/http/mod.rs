@@ -21,6 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::config::Listen;
@@ -33,10 +34,18 @@ use routes::respond;
 const HEADER_TIME: Duration = Duration::from_secs(2);
 /// The size of a request's header, in bytes.
 const HEADER_SIZE: usize = 8 * 1024;
+/// How long after an answer it is time to rest; those of the meantime are taken together.
+const REST: Duration = Duration::from_secs(1);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// The wait after an error of accept, doubled with each up to the second.
 const ACCEPT_PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// What all connections share.
+struct Server {
+    view: View,
+    answered: Notify,
+}
 
 /// A bound listener, or none where the endpoints are off.
 pub fn bind(listen: Listen) -> io::Result<Option<TcpListener>> {
@@ -71,18 +80,31 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Answers for ever. To be called inside the runtime.
-pub async fn serve(listener: TcpListener, view: View) -> io::Result<()> {
+/// Answers for ever; calls `rest` when some time has passed since an answer, and under load as often. To be called inside
+/// the runtime.
+pub async fn serve(
+    listener: TcpListener,
+    view: View,
+    rest: impl Fn() + Send + 'static,
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let view = Arc::new(view);
+    let server = Arc::new(Server { view, answered: Notify::new() });
+    let answering = server.clone();
+    tokio::spawn(async move {
+        loop {
+            answering.answered.notified().await;
+            sleep(REST).await;
+            rest();
+        }
+    });
     let mut connections = Connections::within(descriptors::limit());
     let mut pause = ACCEPT_PAUSES.0;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 pause = ACCEPT_PAUSES.0;
-                let view = view.clone();
-                connections.admit(|activity| tokio::spawn(answer(stream, peer, view, activity)));
+                let server = server.clone();
+                connections.admit(|activity| tokio::spawn(answer(stream, peer, server, activity)));
                 // A request that came with its connection is read before others can push it out.
                 tokio::task::yield_now().await;
             }
@@ -97,13 +119,14 @@ pub async fn serve(listener: TcpListener, view: View) -> io::Result<()> {
 }
 
 /// Serves one connection until it ends, in whatever way.
-async fn answer(stream: TcpStream, peer: SocketAddr, view: Arc<View>, activity: Activity) {
+async fn answer(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, activity: Activity) {
     let is_local = peer.ip().to_canonical().is_loopback();
     // A small answer should not wait for the acknowledgement of the one before it.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         activity.completed_a_request();
-        let response = respond(&request, is_local, &view);
+        let response = respond(&request, is_local, &server.view);
+        server.answered.notify_one();
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()

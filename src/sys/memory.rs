@@ -19,13 +19,15 @@ pub fn keep_heap_small() {
     }
 }
 
-/// Gives back what the heap has free, in whole pages. musl does so by itself.
-pub fn trim_heap() {
+/// Gives back what is not needed while stead waits: what the heap has free, in whole pages (musl does so by itself), and
+/// the program's own pages.
+pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim(3) takes a number, and may be called beside other threads.
     unsafe {
         libc::malloc_trim(0);
     }
+    unmap_idle_code();
 }
 
 /// Unmaps the program's code and constants. The pages stay in the page cache, where the kernel may now drop them first
@@ -49,27 +51,26 @@ unsafe extern "C" fn unmap_constant_segments(
         let count = usize::from(object.dlpi_phnum);
         (object.dlpi_addr, std::slice::from_raw_parts(object.dlpi_phdr, count))
     };
-    for segment in segments {
-        if segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_W == 0 {
-            unmap(base + segment.p_vaddr, segment.p_memsz);
-        }
+    // They are listed in a page that is unmapped with them: all are read before.
+    let is_constant = |segment: &&libc::Elf64_Phdr| {
+        segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_W == 0
+    };
+    let constant = segments.iter().filter(is_constant);
+    let pages: Vec<_> =
+        constant.filter_map(|it| whole_pages(base + it.p_vaddr, it.p_memsz)).collect();
+    for (start, size) in pages {
+        // SAFETY: the pages are mapped from the file, which they come back from, and nothing is ever written to them.
+        unsafe { libc::madvise(without_provenance_mut(start), size, libc::MADV_DONTNEED) };
     }
     1
 }
 
-/// The whole pages of a constant segment.
-fn unmap(start: u64, size: u64) {
+/// The address and the size of the whole pages within a segment.
+fn whole_pages(start: u64, size: u64) -> Option<(usize, usize)> {
     // SAFETY: sysconf takes a number.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    let (Ok(page), Ok(start), Ok(size)) =
-        (usize::try_from(page), usize::try_from(start), usize::try_from(size))
-    else {
-        return;
-    };
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    let (start, size) = (usize::try_from(start).ok()?, usize::try_from(size).ok()?);
     let end = (start + size) / page * page;
     let start = start.next_multiple_of(page);
-    // SAFETY: the pages are mapped from the file, which they come back from, and nothing is ever written to them.
-    unsafe {
-        libc::madvise(without_provenance_mut(start), end.saturating_sub(start), libc::MADV_DONTNEED)
-    };
+    Some((start, end.saturating_sub(start)))
 }
