@@ -13,8 +13,9 @@ REST    := $(if $(filter cargo,$(BUILDER)),$(TARGET),$(GNU))
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BIN    := $(TARGET_DIR)/$(TARGET)/release/stead
 # What the file may grow to; a change that needs more says why beside this line. 2.2 MB with glibc before the checks of
-# dependencies; TLS and the drivers of Postgres, Redis and RabbitMQ are the rest. With musl: 4 MiB.
-BUDGET := $(if $(filter $(MUSL),$(TARGET)),4194304,4950000)
+# dependencies; TLS and the drivers of Postgres, Redis and RabbitMQ brought it to 4.9, the command's lines as JSON (with
+# regular expressions) to 5.1. With musl: 4 MiB.
+BUDGET := $(if $(filter $(MUSL),$(TARGET)),4194304,5200000)
 
 # Static, at a fixed address: start-up has nothing to relocate, which is what keeps it as short as tini's, and no page
 # of the file is written to. Stack, heap and mappings are placed at random all the same.
@@ -51,8 +52,8 @@ fuzz: ## SECONDS of random output through the line machine: its bytes come back 
 	cargo fuzz run --fuzz-dir $(FUZZ) --sanitizer none line $(FUZZ)/corpus/line src/logs/child/trace/tests \
 		-- -max_total_time=$(SECONDS) -max_len=8192
 
-bench: build ## size, memory and speed beside the peers, in one run
-	benches/run.sh
+bench: build musl ## size, memory and speed beside the peers, in one run
+	STEAD_MUSL_BIN=$(abspath $(TARGET_DIR))/$(MUSL)/release/stead benches/run.sh
 
 image: build ## the image with nothing but the binary; with LIBC=musl a smaller one
 	docker/build.sh

@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
 : "${STEAD_BIN:?is the program to measure; make bench sets it}"
+: "${STEAD_MUSL_BIN:?is the one of the other C library, whose size is told; make bench sets it}"
 
 policy=
 aside=$(mktemp -d)

@@ -2,11 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Rounds;
-use crate::report::{Section, Table};
-use crate::samples::times;
+use crate::report::{Goal, Section, Table};
+use crate::samples::{decimals, times};
 use crate::wrapper::Wrappers;
 
 pub fn measure(wrappers: &Wrappers, _: &Rounds) -> io::Result<Section> {
@@ -16,15 +16,27 @@ pub fn measure(wrappers: &Wrappers, _: &Rounds) -> io::Result<Section> {
         &["program", "linking", "bytes", "of tini-static"],
     );
     let of = fs::metadata(wrappers.tini_static.file()?)?.len() as f64;
-    let programs = wrappers.peers().into_iter().chain([&wrappers.stead]);
-    for wrapper in programs {
-        let file = wrapper.file()?;
-        let size = fs::metadata(&file)?.len();
-        let linking = if names_an_interpreter(&headers(&file)?) { "dynamic" } else { "static" };
-        let name = wrapper.name.split(' ').next().unwrap_or(wrapper.name);
+    let mut programs = Vec::new();
+    for wrapper in wrappers.peers().into_iter().chain([&wrappers.stead]) {
+        programs.push((wrapper.name.split(' ').next().unwrap_or(wrapper.name), wrapper.file()?));
+    }
+    let musl = PathBuf::from(std::env::var_os("STEAD_MUSL_BIN").unwrap_or_default());
+    programs.push(("stead with musl", musl));
+    for (name, file) in &programs {
+        let size = fs::metadata(file)?.len();
+        let linking = if names_an_interpreter(&headers(file)?) { "dynamic" } else { "static" };
         table.row(name, [linking.to_owned(), size.to_string(), times(size as f64, of)]);
     }
-    Ok(Section { tables: vec![table], goals: Vec::new() })
+    let mib = |file: &PathBuf| {
+        Ok::<_, io::Error>(decimals(fs::metadata(file)?.len() as f64 / 1024.0 / 1024.0))
+    };
+    let [.., (_, own), (_, musl)] = programs.as_slice() else { unreachable!("two are stead's") };
+    let goal = Goal {
+        what: "size of the static file, all drivers in it",
+        to_reach: "at most 4.0 MiB",
+        measured: format!("{} MiB with musl, {} MiB as it is measured here", mib(musl)?, mib(own)?),
+    };
+    Ok(Section { tables: vec![table], goals: vec![goal] })
 }
 
 /// The beginning of the file, where linkers put the headers. Not all of it: the most memory that the bench ever held
