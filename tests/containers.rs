@@ -3,6 +3,7 @@
 
 mod health;
 mod installing;
+mod lines;
 mod not_pid1;
 mod refusals;
 mod servers;

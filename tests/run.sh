@@ -172,6 +172,10 @@ need unshare util-linux
 need ip iproute2
 need ps procps
 need jq jq
+need rsyslogd rsyslog
+need node nodejs
+need javac openjdk-17-jdk-headless
+need jlink openjdk-17-jdk-headless
 need openssl openssl
 need haproxy haproxy
 need ldd libc-bin

@@ -81,11 +81,23 @@ impl Files {
         let parent = self.at(path);
         let copied = Command::new("cp").arg("-a").arg(path).arg(&parent).status();
         assert!(copied.expect("cp").success(), "cannot copy {path}");
+        self.libraries_of(Path::new(path))
+    }
+
+    /// The libraries that the modules in a directory of the image load, where it was made in its place.
+    pub fn made(self, at: &str) -> Self {
+        let directory = self.at(at);
+        self.libraries_of(&directory)
+    }
+
+    fn libraries_of(self, directory: &Path) -> Self {
         let mut modules = Vec::new();
-        find_modules(Path::new(path), &mut modules);
-        libraries(&modules).iter().fold(self, |files, library| {
-            let at = library.to_str().expect("a library's path").to_owned();
-            files.copy(library, &at)
+        find_modules(directory, &mut modules);
+        let mut needed = libraries(&modules);
+        needed.retain(|library| !library.starts_with(self.root.path()));
+        needed.iter().fold(self, |files, library| {
+            let at = library.to_str().expect("a library's path");
+            files.copy(library, at)
         })
     }
 

@@ -102,15 +102,19 @@ pub fn redis() -> &'static str {
 pub fn python() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     let files = || {
-        let python = fs::canonicalize("/usr/bin/python3").expect("python3");
-        let python = python.to_str().expect("its path");
-        let version = python.rsplit('/').next().expect("its name");
-        server_files(python)
-            .tree(&format!("/usr/lib/{version}"))
-            .text("/app.py", PYTHON_APP)
-            .change(format!(r#"CMD ["{python}","/app.py"]"#))
+        let (files, python) = python_files();
+        files.text("/app.py", PYTHON_APP).change(format!(r#"CMD ["{python}","/app.py"]"#))
     };
     IMAGE.get_or_init(|| files().import())
+}
+
+/// This machine's Python, to add an app to, and the path of its program.
+pub fn python_files() -> (Files, String) {
+    let python = fs::canonicalize("/usr/bin/python3").expect("python3");
+    let python = python.to_str().expect("its path").to_owned();
+    let version = python.rsplit('/').next().expect("its name");
+    let library = format!("/usr/lib/{version}");
+    (server_files(&python).tree(&library), python)
 }
 
 const PYTHON_APP: &str = r#"
@@ -141,7 +145,7 @@ sys.exit(7)
 "#;
 
 /// stead, a dynamic program, and the few files that servers look for.
-fn server_files(program: &str) -> Files {
+pub fn server_files(program: &str) -> Files {
     Files::new()
         .stead()
         .program(program)
