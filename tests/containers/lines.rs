@@ -17,25 +17,36 @@ use said::Said;
 
 const JSON: &str = "--env=STEAD_LOGS=json";
 
+/// As root, its workers as nobody.
 fn nginx() -> &'static Said {
     static SAID: OnceLock<Said> = OnceLock::new();
-    let said = || {
-        let stop_signal = "--env=STEAD_STOP_SIGNAL=QUIT".to_owned();
-        let options = [&published()[..], &[JSON.to_owned(), stop_signal]].concat();
-        let container = Container::run(&programs::nginx(), &options, &[]);
-        container.wait_for_status(ENDPOINTS, "/readyz", 200);
-        let get = |path| http::request(container.port(APP), "GET", path, &[]).status;
-        assert_eq!((get("/missing"), get("/as-json")), (404, 204));
-        container.signal("USR1");
-        // The signal and the master, then the worker, before it answers anything else.
-        let reopened = || container.logs().stderr.matches("reopening logs").count() >= 3;
-        assert!(until(LIMIT, reopened), "the worker has not opened its logs again");
-        assert_eq!(get("/later"), 404);
-        container.stop(STOP);
-        assert_eq!(container.wait_exit(LIMIT), 0);
-        Said::by(&container)
-    };
-    SAID.get_or_init(said)
+    SAID.get_or_init(|| nginx_run_as(&programs::NGINX))
+}
+
+/// As nobody, who opens root's pipes.
+fn nginx_of_nobody() -> &'static Said {
+    static SAID: OnceLock<Said> = OnceLock::new();
+    let as_nobody = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    SAID.get_or_init(|| nginx_run_as(&[&as_nobody, &programs::NGINX[..]].concat()))
+}
+
+fn nginx_run_as(command: &[&str]) -> Said {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    let image = IMAGE.get_or_init(programs::nginx);
+    let stop_signal = "--env=STEAD_STOP_SIGNAL=QUIT".to_owned();
+    let options = [&published()[..], &[JSON.to_owned(), stop_signal]].concat();
+    let container = Container::run(image, &options, command);
+    container.wait_for_status(ENDPOINTS, "/readyz", 200);
+    let get = |path| http::request(container.port(APP), "GET", path, &[]).status;
+    assert_eq!((get("/missing"), get("/as-json")), (404, 204));
+    container.signal("USR1");
+    // The signal and the master, then the worker, before it answers anything else.
+    let reopened = || container.logs().stderr.matches("reopening logs").count() >= 3;
+    assert!(until(LIMIT, reopened), "the worker has not opened its logs again");
+    assert_eq!(get("/later"), 404);
+    container.stop(STOP);
+    assert_eq!(container.wait_exit(LIMIT), 0);
+    Said::by(&container)
 }
 
 fn postgres() -> &'static Said {
@@ -87,8 +98,14 @@ fn java() -> &'static Said {
 }
 
 #[test]
-fn nginx_logs_to_its_links_to_the_streams_also_when_its_workers_open_them_again() {
-    let said = nginx();
+fn nginx_opens_the_streams_by_its_logs_names_and_again_as_another_user() {
+    assert_nginx_said_all(nginx());
+    let said = nginx_of_nobody();
+    assert_nginx_said_all(said);
+    assert_eq!(said.level("the \"user\" directive makes sense only if"), "warn");
+}
+
+fn assert_nginx_said_all(said: &Said) {
     let [missing, as_json, later] = &said.stdout[..] else { panic!("{}", said.text) };
     assert_eq!(levels(&said.stdout), ["info"; 3]);
     for (line, request) in [(missing, "\"GET /missing HTTP/1.1\" 404"), (later, "\"GET /later ")] {
@@ -98,8 +115,10 @@ fn nginx_logs_to_its_links_to_the_streams_also_when_its_workers_open_them_again(
     for path in ["\"/srv/missing\"", "\"/srv/later\""] {
         assert_eq!(said.level(path), "error");
     }
-    for line in said.stderr.iter().filter(|line| line["level"] != "error") {
-        assert!(line["level"] == "info" && line.to_string().contains("[notice]"), "{line}");
+    for line in &said.stderr {
+        let level = line["level"].as_str().expect("a level").replace("info", "notice");
+        let message = line["message"].as_str().expect("a message");
+        assert!(message.contains(&format!(" [{level}] ")), "{line}");
     }
 }
 
@@ -190,7 +209,7 @@ fn levels(lines: &[Value]) -> Vec<&str> {
 
 #[test]
 fn rsyslog_reads_every_line_of_every_program_with_all_of_its_fields() {
-    let programs = [nginx(), postgres(), redis(), python(), node(), java()];
+    let programs = [nginx(), nginx_of_nobody(), postgres(), redis(), python(), node(), java()];
     let text: String = programs.iter().map(|said| said.text.as_str()).collect();
     let read = collector::read(&text);
     assert_eq!(read.len(), text.lines().count());

@@ -5,6 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::harness::engine::images::{python_files, server_files};
 
 /// Where Debian has PostgreSQL's programs.
@@ -13,12 +15,16 @@ const POSTGRES: &str = "/usr/lib/postgresql/15";
 /// Its client.
 pub const PSQL: &str = "/usr/lib/postgresql/15/bin/psql";
 
+/// How nginx is started. Its image has setpriv, which can make it another user's.
+pub const NGINX: [&str; 5] = ["/usr/sbin/nginx", "-e", "stderr", "-c", "/etc/nginx.conf"];
+
 /// nginx that logs as its usual image does: the files of its logs are links to the standard streams.
 pub fn nginx() -> String {
     let files = server_files("/usr/sbin/nginx")
         .text("/etc/nginx.conf", include_str!("nginx.conf"))
         .directory("/srv", 0o755)
-        .change(r#"CMD ["/usr/sbin/nginx","-e","stderr","-c","/etc/nginx.conf"]"#);
+        .program("/usr/bin/setpriv")
+        .change(format!("CMD {}", json!(NGINX)));
     for (log, stream) in [("access.log", "/dev/stdout"), ("error.log", "/dev/stderr")] {
         symlink(stream, files.at(&format!("/var/log/nginx/{log}"))).expect("a link to a stream");
     }
@@ -41,7 +47,7 @@ pub fn postgres() -> String {
         .fold(server_files(&program("postgres")), |files, file| files.program(&file))
         .tree("/usr/share/postgresql/15")
         .static_program("/bin/busybox", "/bin/sh")
-        .change(format!("CMD {}", serde_json::json!(["/bin/sh", "-c", script])))
+        .change(format!("CMD {}", json!(["/bin/sh", "-c", script])))
         .import()
 }
 
