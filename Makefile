@@ -34,9 +34,9 @@ musl: ## the smaller binary, with musl, on any Debian machine
 	@$(MAKE) --no-print-directory build LIBC=musl
 
 check: ## format, lints, documentation, dependencies
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
 	else echo "check: cargo-deny is not installed (cargo install cargo-deny): deny.toml was not checked"; fi
 
@@ -49,7 +49,7 @@ FUZZ    := tests/fuzz
 fuzz: ## SECONDS of random output through the line machine: its bytes come back in order
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "fuzz: needs cargo-fuzz (cargo install cargo-fuzz) and a C++ compiler"; exit 1; }
 	mkdir -p $(FUZZ)/corpus/line
-	cargo fuzz run --fuzz-dir $(FUZZ) --sanitizer none line $(FUZZ)/corpus/line src/logs/child/trace/tests \
+	cargo fuzz run --fuzz-dir $(FUZZ) --sanitizer none line $(FUZZ)/corpus/line src/lines/trace/tests \
 		-- -max_total_time=$(SECONDS) -max_len=8192
 
 bench: build musl ## size, memory and speed beside the peers, in one run

@@ -24,7 +24,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that are one part's business, and the files or folders that may name them.
-const CONFINED: [(&str, &[&str]); 11] = [
+const CONFINED: [(&str, &[&str]); 12] = [
     ("toml", &["config/file.rs"]),
     ("lexopt", &["cli.rs"]),
     ("socket2", &["http/mod.rs"]),
@@ -34,6 +34,7 @@ const CONFINED: [(&str, &[&str]); 11] = [
     ("lapin", &["check/amqp"]),
     ("rustls", &["check/tls/", "check/postgres"]),
     ("prometheus_client", &["http/metrics.rs"]),
+    ("stead_lines", &["logs/"]),
     ("regex_lite", &["logs/child/", "config/"]),
     ("signal_hook", &["signal.rs", "sys/signals.rs"]),
 ];
@@ -64,7 +65,8 @@ fn each_module_uses_only_the_modules_below_it() {
     let mut uses = 0;
     for (file, code) in sources().iter().filter(|(file, _)| !file.ends_with("tests.rs")) {
         let module = file.split(['/', '.']).next().unwrap();
-        if ["app", "main"].contains(&module) {
+        // The modules of `lines` are a crate's own: it cannot use any of these.
+        if ["app", "main", "lines"].contains(&module) {
             continue;
         }
         let (_, allowed) = ALLOWED.iter().find(|(name, _)| *name == module).unwrap();

@@ -195,7 +195,7 @@ export TEST_RUN
 # The programs that the tests start; `cargo test --test` alone builds none.
 cargo build --locked --examples
 what=(--test behaviour -- "$@")
-[ $# -gt 0 ] || what=(--no-fail-fast --lib --test behaviour)
+[ $# -gt 0 ] || what=(--no-fail-fast --workspace --lib --test behaviour)
 # In a group of its own and waited for: a signal to this script counts at once, and ends that group.
 set -m
 cargo test --locked "${what[@]}" </dev/null &

@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::SystemTime;
 
 use serde_json::Value;
+use stead_lines::members::Label;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::schema::{self, Label, STEAD, Schema};
+use super::schema::{self, STEAD, Schema};
 use crate::config::{Labels, LogSchema};
 
 /// The form of a line.

@@ -2,6 +2,7 @@
 //! child's lines alike. The message is `message` in all of them.
 
 use serde_json::Value;
+use stead_lines::members::Label;
 
 use crate::config::{Labels, LogSchema};
 
@@ -17,15 +18,6 @@ pub struct Schema {
     /// Fields of stead's own events that have a meaning in the schema which they do not bear, and what they are
     /// called instead.
     pub renamed: &'static [(&'static str, &'static str)],
-}
-
-/// A member that is the same in every event of one stream.
-#[derive(Debug, Eq, PartialEq)]
-pub struct Label {
-    /// The keys that say it. The first is its own.
-    pub keys: &'static [&'static str],
-    /// The whole member: `"service":"api"`.
-    pub member: String,
 }
 
 /// stead's own.
@@ -122,14 +114,14 @@ fn flat(keys: [Keys; 5], labels: &Labels, stream: Option<&str>) -> Vec<Label> {
         environment.as_deref(),
         app_version.as_deref(),
     ];
-    let label = |(keys, value): (Keys, Option<&str>)| Some(Label::new(keys, value?.into()));
-    keys.into_iter().zip(values).filter_map(label).collect()
+    let set = |(keys, value): (Keys, Option<&str>)| Some(label(keys, value?.into()));
+    keys.into_iter().zip(values).filter_map(set).collect()
 }
 
 /// The keys of ECS Logging. A line may have the objects instead, which some of its libraries write.
 fn of_ecs(labels: &Labels, stream: Option<&str>) -> Vec<Label> {
     // The version of ECS in which the last of these fields had come.
-    let version = Label::new(&["ecs.version", "ecs"], "8.11.0".into());
+    let version = label(&["ecs.version", "ecs"], "8.11.0".into());
     let keys: [Keys; 5] = [
         &["stream"],
         &["service.name", "service"],
@@ -152,21 +144,19 @@ fn of_gcp(labels: &Labels, stream: Option<&str>) -> Vec<Label> {
         ("instance", Some(instance)),
         ("environment", environment.as_deref()),
     ]);
-    let mut all = vec![Label::new(&["logging.googleapis.com/labels"], logging)];
+    let mut all = vec![label(&["logging.googleapis.com/labels"], logging)];
     if service.is_some() || app_version.is_some() {
         let context = [
             ("service", service.as_deref()),
             ("version", app_version.as_deref()),
             ("resourceType", None),
         ];
-        all.push(Label::new(&["serviceContext"], object(context)));
+        all.push(label(&["serviceContext"], object(context)));
     }
     all
 }
 
-impl Label {
-    fn new(keys: Keys, value: Value) -> Self {
-        let own = keys.first().copied().unwrap_or_default();
-        Self { keys, member: format!("{}:{value}", Value::from(own)) }
-    }
+fn label(keys: Keys, value: Value) -> Label {
+    let own = keys.first().copied().unwrap_or_default();
+    Label { keys, member: format!("{}:{value}", Value::from(own)) }
 }

@@ -1,52 +1,13 @@
 //! The child's lines as JSON: bytes of its standard output and error become one object a line. What is written where,
-//! and when, is the part of the pump; the rest is computed from bytes alone.
+//! and when, is the part of the pump; the rest is computed from bytes alone, most of it in the crate `stead_lines`.
 
 pub mod ansi;
 mod backlog;
-mod escape;
 pub mod event;
 mod flow;
 mod intake;
-pub mod level;
-pub mod line;
-mod object;
 mod outlet;
-mod own;
-mod plain;
 pub mod pump;
 pub mod redact;
-mod timestamp;
-mod trace;
 
-/// When bytes were read.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Read {
-    /// Microseconds since the Unix epoch, by the wall clock: what is written.
-    pub wall: u64,
-    /// Microseconds by the monotonic clock, from any origin: what is waited by.
-    pub monotonic: u64,
-}
-
-/// One event of the child's: a line without its newline, or lines of one stack trace with the newlines between them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Line<'a> {
-    /// Its bytes, whatever they are.
-    pub bytes: &'a [u8],
-    /// When its first byte was read.
-    pub read: Read,
-    /// Its place in a line that was split or that no newline ended; `None` for a whole line.
-    pub part: Option<Part>,
-}
-
-/// A piece of a line that did not come whole.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Part {
-    /// The same for all pieces of one line; unique in one stream of one run.
-    pub id: u64,
-    /// Its place, from 1 on.
-    pub ordinal: u32,
-    /// Nothing follows it: the line's newline came after it, or the stream ended.
-    pub last: bool,
-    /// A newline came after it. Only a last piece has one.
-    pub newline: bool,
-}
+pub use stead_lines::{Line, Part, Read, level, line};

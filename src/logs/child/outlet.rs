@@ -1,9 +1,10 @@
 //! The way out of a stream of the child's: lines become JSON in a fixed buffer, which is written out whenever it is full
 //! and whenever there is nothing more to add.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 
+use stead_lines::output::Output;
 use tracing::warn;
 
 use super::event::Renderer;
@@ -21,7 +22,8 @@ const CAPACITY: usize = 64 * 1024;
 pub(super) struct Outlet {
     flow: Arc<Flow>,
     renderer: Renderer,
-    out: BufWriter<Stdio>,
+    stdio: Stdio,
+    buffer: Vec<u8>,
     /// How many of the child's bytes the output had no room for since it last took some.
     lost: u64,
 }
@@ -29,8 +31,7 @@ pub(super) struct Outlet {
 impl Outlet {
     pub(super) fn new(flow: Arc<Flow>, renderer: Renderer) -> Self {
         let stdio = Stdio { flow: flow.clone(), failure: None, is_inside_line: false };
-        let out = BufWriter::with_capacity(CAPACITY, stdio);
-        Self { flow, renderer, out, lost: 0 }
+        Self { flow, renderer, stdio, buffer: Vec::with_capacity(CAPACITY), lost: 0 }
     }
 
     /// Tells in the stream itself, where the gap is, how many lines are not there, and how many bytes these had.
@@ -44,7 +45,7 @@ impl Outlet {
 
     /// Takes in how a batch of so many bytes of the child's went.
     fn settle(&mut self, bytes: u64) {
-        match self.out.get_mut().failure.take() {
+        match self.stdio.failure.take() {
             None => self.tell_lost(),
             Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
                 self.lost += bytes;
@@ -65,13 +66,15 @@ impl Outlet {
 impl Sink for Outlet {
     fn take(&mut self, bytes: usize, lines: impl FnOnce(Each<'_>)) {
         let turn = turn::take(self.flow.stream);
-        let Self { renderer, out, lost, .. } = self;
+        let Self { renderer, stdio, buffer, lost, .. } = self;
+        let is_inside_line = stdio.is_inside_line;
+        let mut out = Output::new(buffer, stdio);
         // What is behind the half of a line that a full disk has left must not be lost with it. Nothing fails here: what
         // the output does not take is settled below.
-        if *lost > 0 && out.get_ref().is_inside_line {
-            let _ = out.write_all(b"\n");
+        if *lost > 0 && is_inside_line {
+            let _ = out.put(b"\n");
         }
-        lines(&mut |line| drop(renderer.render(&line, out)));
+        lines(&mut |line| drop(renderer.render(&line, &mut out)));
         let _ = out.flush();
         drop(turn);
         self.settle(bytes as u64);

@@ -3,14 +3,15 @@
 mod secrets;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::mem;
 use std::ops::Range;
 use std::str::Chars;
 
 use regex_lite::Regex;
+use stead_lines::escape;
+use stead_lines::output::Output;
 
-use super::escape;
 pub use secrets::secrets_among;
 
 /// What stands in the place of a match.
@@ -131,23 +132,23 @@ impl Redactor {
     }
 
     /// Writes text as the inside of a JSON string, redacted.
-    pub fn write_text(&mut self, text: &str, to: &mut impl Write) -> io::Result<()> {
+    pub fn write_text(&mut self, text: &str, to: &mut Output<'_>) -> io::Result<()> {
         let mut done = 0;
         for at in Search::new(&self.redactions, text, &mut self.next) {
             escape::write_text(text.get(done..at.start).unwrap_or_default(), to)?;
-            to.write_all(REDACTED)?;
+            to.put(REDACTED)?;
             done = at.end;
         }
         escape::write_text(text.get(done..).unwrap_or_default(), to)
     }
 
     /// Writes bytes that are not all UTF-8 as the inside of a JSON string, redacted.
-    pub fn write_bytes(&mut self, bytes: &[u8], to: &mut impl Write) -> io::Result<()> {
+    pub fn write_bytes(&mut self, bytes: &[u8], to: &mut Output<'_>) -> io::Result<()> {
         copy_as_text(bytes, &mut self.text);
         let mut done = 0;
         for at in Search::new(&self.redactions, &self.text, &mut self.next) {
             escape::write_bytes(bytes.get(done..at.start).unwrap_or_default(), to)?;
-            to.write_all(REDACTED)?;
+            to.put(REDACTED)?;
             done = at.end;
         }
         escape::write_bytes(bytes.get(done..).unwrap_or_default(), to)?;
@@ -158,24 +159,24 @@ impl Redactor {
 
     /// Writes the inside of a valid JSON object with its string values redacted. A number is hidden where all of it
     /// matches, and is a string then. Keys stay.
-    pub fn write_object(&mut self, inside: &str, to: &mut impl Write) -> io::Result<()> {
+    pub fn write_object(&mut self, inside: &str, to: &mut Output<'_>) -> io::Result<()> {
         let mut rest = inside;
         while let Some(place) = rest.find(starts_value) {
             let (before, from_value) = rest.split_at(place);
-            to.write_all(before.as_bytes())?;
+            to.put(before.as_bytes())?;
             let (value, behind) = from_value.split_at(length_of_value(from_value));
             if behind.trim_start().starts_with(':') {
-                to.write_all(value.as_bytes())?;
+                to.put(value.as_bytes())?;
             } else {
                 self.write_value(value, to)?;
             }
             rest = behind;
         }
-        to.write_all(rest.as_bytes())
+        to.put(rest.as_bytes())
     }
 
     /// Writes a string or a number, as it stands there where it has nothing to hide.
-    fn write_value(&mut self, value: &str, to: &mut impl Write) -> io::Result<()> {
+    fn write_value(&mut self, value: &str, to: &mut Output<'_>) -> io::Result<()> {
         let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         let mut buffer = mem::take(&mut self.text);
         let text = match inside {
@@ -188,11 +189,11 @@ impl Redactor {
         let first = Search::new(&self.redactions, text, &mut self.next).next();
         let whole = 0..text.len();
         if first.is_some_and(|first| inside.is_some() || first == whole) {
-            to.write_all(b"\"")?;
+            to.put(b"\"")?;
             self.write_text(text, to)?;
-            to.write_all(b"\"")?;
+            to.put(b"\"")?;
         } else {
-            to.write_all(value.as_bytes())?;
+            to.put(value.as_bytes())?;
         }
         buffer.clear();
         buffer.shrink_to(KEPT);

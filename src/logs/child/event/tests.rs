@@ -1,10 +1,13 @@
 //! Lines as events, and the lines had back from them.
 
+use std::io::Write;
+
 use proptest::prelude::*;
 use serde_json::Value;
+use stead_lines::object;
 
 use super::*;
-use crate::logs::child::Read;
+use crate::logs::child::{Part, Read};
 use crate::sys::allocations;
 
 /// 2026-11-22T12:00:00.123456Z.
@@ -32,7 +35,10 @@ fn whole(bytes: &[u8]) -> Line<'_> {
 
 fn rendered(style: &Style, line: &Line<'_>) -> String {
     let mut to = Vec::new();
-    Renderer::new(style, Stream::Stdout).render(line, &mut to).unwrap();
+    let mut buffer = Vec::with_capacity(16);
+    let mut output = Output::new(&mut buffer, &mut to);
+    Renderer::new(style, Stream::Stdout).render(line, &mut output).unwrap();
+    output.flush().unwrap();
     String::from_utf8(to).unwrap()
 }
 
@@ -242,10 +248,11 @@ fn a_trace_is_an_error_unless_its_first_line_says_something_else() {
 #[test]
 fn the_time_is_that_of_each_read() {
     let mut renderer = Renderer::new(&style(LogSchema::Stead), Stream::Stderr);
-    let mut to = Vec::new();
+    let (mut to, mut sink) = (Vec::with_capacity(1024), io::sink());
     for wall in [WALL, WALL, WALL + 1, 0] {
         let read = Read { wall, monotonic: 0 };
-        renderer.render(&Line { read, ..whole(b"x") }, &mut to).unwrap();
+        let mut output = Output::new(&mut to, &mut sink);
+        renderer.render(&Line { read, ..whole(b"x") }, &mut output).unwrap();
     }
     let text = String::from_utf8(to).unwrap();
     let times: Vec<_> = text.lines().map(|line| &line[14..41]).collect();
@@ -299,7 +306,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_can_be_had_back_from_the_message(bytes in bytes()) {
-        prop_assume!(object::read(&String::from_utf8_lossy(&bytes), |_, _| ()).is_none());
+        prop_assume!(object::read(String::from_utf8_lossy(&bytes).as_bytes(), |_, _| ()).is_none());
         for schema in SCHEMAS {
             let event = event(&style(schema), &bytes);
             prop_assert_eq!(had_back(&event), bytes.clone());
@@ -341,11 +348,13 @@ fn no_line_costs_an_allocation_once_the_buffers_are_there() {
             let mut to = Vec::with_capacity(64 * 1024);
             let mut all = |wall: u64| {
                 to.clear();
+                let mut sink = io::sink();
+                let mut output = Output::new(&mut to, &mut sink);
                 for (number, bytes) in (1..).zip(lines) {
                     let part = Part { id: wall, ordinal: 1, last: true, newline: false };
                     let part = (wall == 3).then_some(part);
                     let read = Read { wall: wall + number, monotonic: 0 };
-                    renderer.render(&Line { bytes, read, part }, &mut to).unwrap();
+                    renderer.render(&Line { bytes, read, part }, &mut output).unwrap();
                 }
             };
             all(1);

@@ -1,5 +1,7 @@
 //! What leaves of lines in which something must not.
 
+use std::io::Write;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -11,13 +13,19 @@ fn redactor(patterns: &[&str], secrets: &[&str]) -> Redactor {
     Redactor::new(Redactions::new(patterns, secrets))
 }
 
+fn written(to: &mut Vec<u8>, write: impl FnOnce(&mut Output<'_>) -> io::Result<()>) {
+    let mut buffer = Vec::with_capacity(16);
+    let mut output = Output::new(&mut buffer, to);
+    write(&mut output).and_then(|()| output.flush()).unwrap();
+}
+
 /// What a line is when it is redacted and its message is had back.
 fn redacted(redactor: &mut Redactor, line: &[u8]) -> Vec<u8> {
     let mut to = b"\"".to_vec();
     let text = str::from_utf8(line);
     match text {
-        Ok(text) => redactor.write_text(text, &mut to).unwrap(),
-        Err(_) => redactor.write_bytes(line, &mut to).unwrap(),
+        Ok(text) => written(&mut to, |to| redactor.write_text(text, to)),
+        Err(_) => written(&mut to, |to| redactor.write_bytes(line, to)),
     }
     to.push(b'"');
     let message: String = serde_json::from_slice(&to).unwrap();
@@ -42,7 +50,7 @@ fn redacted(redactor: &mut Redactor, line: &[u8]) -> Vec<u8> {
 
 fn object(redactor: &mut Redactor, inside: &str) -> String {
     let mut to = Vec::new();
-    redactor.write_object(inside, &mut to).unwrap();
+    written(&mut to, |to| redactor.write_object(inside, to));
     String::from_utf8(to).unwrap()
 }
 

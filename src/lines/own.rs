@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::level::{self, Level};
-use super::timestamp;
-use crate::logs::schema::{Label, Schema};
+use crate::level::{self, Level};
+use crate::members::Label;
+use crate::timestamp;
 
 /// The names of a time, the more certain first: pino, bunyan, zerolog, logrus and slog write `time`, zap `ts`, logback
 /// `@timestamp`, winston and structlog `timestamp`, serilog `@t`, python-json-logger `asctime`.
@@ -72,11 +72,11 @@ struct Meaning {
 pub struct Keys(Vec<Vec<(&'static [u8], Meaning)>>);
 
 impl Keys {
-    /// The keys of a schema with these labels.
-    pub fn new(schema: &Schema, labels: &[Label]) -> Self {
+    /// The keys of the time and the level, and those of the labels.
+    pub fn new([timestamp, level]: [&'static str; 2], labels: &[Label]) -> Self {
         let mut keys: BTreeMap<&'static str, Meaning> = BTreeMap::new();
-        keys.entry(schema.timestamp).or_default().has |= TIMESTAMP;
-        keys.entry(schema.level).or_default().has |= LEVEL;
+        keys.entry(timestamp).or_default().has |= TIMESTAMP;
+        keys.entry(level).or_default().has |= LEVEL;
         for (number, of_label) in labels.iter().enumerate() {
             for key in of_label.keys {
                 keys.entry(key).or_default().has |= label(number);

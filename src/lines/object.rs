@@ -3,7 +3,7 @@
 //! are valid JSON all the same). So the halves of a surrogate pair that stand alone (`"\ud83d"`) make a line text: many
 //! parsers reject them, and text arrives with every one.
 
-use super::plain;
+use crate::plain;
 
 /// How deep arrays and objects may be nested, the outermost counted: as deep as `serde_json` takes them.
 const DEEPEST: u8 = 127;
@@ -12,7 +12,7 @@ const DEEPEST: u8 = 127;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Object<'a> {
     /// What is between its braces, as it stands there.
-    pub inside: &'a str,
+    pub inside: &'a [u8],
     /// Whether it has no member.
     pub is_empty: bool,
 }
@@ -20,8 +20,21 @@ pub struct Object<'a> {
 /// Reads a line that is one object and hands each member of its top level to `each`: the key between its quotes, with
 /// its escapes, and the value as it stands there. `None` where it is not exactly one object; `each` may have been called
 /// for what was before the mistake.
-pub fn read<'a>(line: &'a str, mut each: impl FnMut(&'a [u8], &'a [u8])) -> Option<Object<'a>> {
-    let mut scanner = Scanner { bytes: line.as_bytes(), at: 0 };
+pub fn read<'a>(line: &'a [u8], each: impl FnMut(&'a [u8], &'a [u8])) -> Option<Object<'a>> {
+    // Where no byte of the line needs a second look, a string ends at the next quote.
+    if plain::is_plain::<false>(line) {
+        return scan::<true>(line, each);
+    }
+    str::from_utf8(line).ok()?;
+    scan::<false>(line, each)
+}
+
+/// Reads a line of UTF-8, whose strings are plain if `PLAIN` says so.
+fn scan<'a, const PLAIN: bool>(
+    line: &'a [u8],
+    mut each: impl FnMut(&'a [u8], &'a [u8]),
+) -> Option<Object<'a>> {
+    let mut scanner = Scanner::<PLAIN> { bytes: line, at: 0 };
     scanner.skip_space();
     scanner.take(b'{')?;
     let start = scanner.at;
@@ -36,8 +49,8 @@ pub fn read<'a>(line: &'a str, mut each: impl FnMut(&'a [u8], &'a [u8])) -> Opti
 }
 
 /// A place in a line. Each method passes what it is named after, or says that it is not there. Those for a byte or a
-/// string are inlined by order: the crate is built for size, and each line passes through them hundreds of times.
-struct Scanner<'a> {
+/// string are inlined by order: each line passes through them hundreds of times.
+struct Scanner<'a, const PLAIN: bool> {
     bytes: &'a [u8],
     at: usize,
 }
@@ -67,7 +80,7 @@ impl Nesting {
     }
 }
 
-impl<'a> Scanner<'a> {
+impl<'a, const PLAIN: bool> Scanner<'a, PLAIN> {
     #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -192,6 +205,10 @@ impl<'a> Scanner<'a> {
     /// A string whose opening quote is taken already.
     #[inline(always)]
     fn string(&mut self) -> Option<()> {
+        if PLAIN {
+            self.at += plain::quote(self.bytes.get(self.at..)?)? + 1;
+            return Some(());
+        }
         loop {
             self.at += plain::run::<false>(self.bytes.get(self.at..)?);
             match self.next()? {

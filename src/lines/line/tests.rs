@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::join::WAIT;
 use super::{LIMIT, Machine, Options};
-use crate::logs::child::{Line, Part, Read};
+use crate::{Line, Part, Read};
 
 /// An event that outlives the machine's buffers.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -80,6 +80,16 @@ pub fn of_text(line: &[u8]) -> Option<Level> {
     if memchr::memchr(ESCAPE, head).is_some() { of_coloured(head) } else { of_plain(head) }
 }
 
+/// The level of an event's text. Where it has a newline it is a stack trace, which is an error unless its first line says
+/// something else.
+pub fn of_event(text: &[u8]) -> Level {
+    let (first, otherwise) = match memchr::memchr(b'\n', text) {
+        Some(end) => (text.get(..end).unwrap_or(text), Level::Error),
+        None => (text, Level::Info),
+    };
+    of_text(first).unwrap_or(otherwise)
+}
+
 fn of_plain(head: &[u8]) -> Option<Level> {
     let head = head.trim_ascii_start();
     forms::of_letter(head).or_else(|| prefix::of_word(head))

@@ -1,6 +1,6 @@
 //! One word of a line: whether it could be a level, and what marks it as one.
 
-use crate::logs::child::level::{Level, of_word};
+use crate::level::{Level, of_word};
 
 /// How a word is written.
 #[derive(Clone, Copy, Eq, PartialEq)]

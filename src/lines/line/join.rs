@@ -1,8 +1,8 @@
 //! Lines to events: the lines of one stack trace become one, on a bounded wait.
 
 use super::split::{KEPT, append};
-use crate::logs::child::trace::{self, Step, Trace};
-use crate::logs::child::{Line, Part, Read};
+use crate::trace::{self, Step, Trace};
+use crate::{Line, Part, Read};
 
 /// How long a trace waits for its next line, in microseconds after the last byte that was read.
 pub(super) const WAIT: u64 = 50_000;

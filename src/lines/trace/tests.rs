@@ -1,8 +1,8 @@
 //! Whole outputs of programs, as events. In each file a line of two percent signs stands between the events. Those of
 //! Java, Node, Python and Rust are real ones; the others have the form that the modules cite.
 
-use crate::logs::child::Read;
-use crate::logs::child::line::{Machine, Options};
+use crate::Read;
+use crate::line::{Machine, Options};
 
 /// The events of an output whose lines come at once, or one after another.
 fn events(output: &str, chunk: usize) -> Vec<String> {

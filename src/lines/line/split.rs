@@ -2,7 +2,7 @@
 
 use memchr::memchr_iter;
 
-use crate::logs::child::{Line, Part, Read};
+use crate::{Line, Part, Read};
 
 /// What a buffer keeps of its size when it is empty: ordinary lines never allocate again, and a giant is given back.
 pub(super) const KEPT: usize = 64 * 1024;
