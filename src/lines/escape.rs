@@ -7,10 +7,6 @@ use crate::plain;
 
 /// Writes bytes, and says whether they are not all UTF-8 and so written as [`write_bytes`] does.
 pub fn write_any(bytes: &[u8], to: &mut Output<'_>) -> io::Result<bool> {
-    if plain::is_plain::<true>(bytes) {
-        to.put(bytes)?;
-        return Ok(false);
-    }
     match str::from_utf8(bytes) {
         Ok(text) => write_text(text, to).map(|()| false),
         Err(_) => write_bytes(bytes, to).map(|()| true),

@@ -77,7 +77,20 @@ pub fn of_text(line: &[u8]) -> Option<Level> {
         return None;
     }
     let head = line.get(..WINDOW).unwrap_or(line);
-    if memchr::memchr(ESCAPE, head).is_some() { of_coloured(head) } else { of_plain(head) }
+    if memchr::memchr(ESCAPE, head).is_some() { of_coloured(head) } else { of_head(head) }
+}
+
+/// The same of a line that is known to have no colour codes.
+pub fn of_plain(line: &[u8]) -> Option<Level> {
+    if prefix::is_sentence(line) {
+        return None;
+    }
+    of_head(line.get(..WINDOW).unwrap_or(line))
+}
+
+fn of_head(head: &[u8]) -> Option<Level> {
+    let head = head.trim_ascii_start();
+    forms::of_letter(head).or_else(|| prefix::of_word(head))
 }
 
 /// The level of an event's text. Where it has a newline it is a stack trace, which is an error unless its first line says
@@ -88,11 +101,6 @@ pub fn of_event(text: &[u8]) -> Level {
         None => (text, Level::Info),
     };
     of_text(first).unwrap_or(otherwise)
-}
-
-fn of_plain(head: &[u8]) -> Option<Level> {
-    let head = head.trim_ascii_start();
-    forms::of_letter(head).or_else(|| prefix::of_word(head))
 }
 
 /// Reads the text without its terminal escape sequences (ECMA-48, 5.4).
@@ -112,5 +120,5 @@ fn of_coloured(head: &[u8]) -> Option<Level> {
             bytes.find(|byte| (0x40..=0x7e).contains(byte));
         }
     }
-    of_plain(plain.get(..length).unwrap_or_default())
+    of_head(plain.get(..length).unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use crate::level::{self, Level};
 use crate::object::{self, Object};
 use crate::output::Output;
 use crate::own::{self, Keys, Own, Time};
-use crate::{Line, Part, escape, timestamp};
+use crate::{Line, Part, escape, plain, timestamp};
 
 /// What the members are called that stead adds to an event.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub struct Members {
     labels: Vec<String>,
     /// The bits of all labels.
     all_labels: u32,
-    /// All labels, and the event's end.
+    /// The quote behind a message, all labels, and the event's end.
     ending: String,
 }
 
@@ -83,7 +83,7 @@ impl Members {
             time: time.into(),
             wall: 0,
             levels,
-            ending: labels.concat() + "}\n",
+            ending: format!("\"{}}}\n", labels.concat()),
             labels,
             all_labels,
         };
@@ -168,7 +168,7 @@ impl Members {
             left_out = 0;
         }
         if left_out == 0 && part.is_none() && !own.has(self.all_labels) {
-            return to.put(self.ending.as_bytes());
+            return to.put(self.ending.as_bytes().get(1..).unwrap_or_default());
         }
         for (number, label) in self.labels.iter().enumerate() {
             if !own.has(own::label(number)) {
@@ -188,6 +188,12 @@ impl Members {
         part: Option<Part>,
         to: &mut Output<'_>,
     ) -> io::Result<()> {
+        // Where no byte of the line needs a second look, it is its own message.
+        if plain::is_plain::<true>(text) {
+            self.write_opening(level::of_plain(text).unwrap_or(Level::Info), to)?;
+            to.put(text)?;
+            return self.write_ending(false, part, to);
+        }
         self.write_opening(level::of_event(text), to)?;
         let is_escaped = escape::write_any(text, to)?;
         self.write_ending(is_escaped, part, to)
@@ -205,9 +211,12 @@ impl Members {
         part: Option<Part>,
         to: &mut Output<'_>,
     ) -> io::Result<()> {
+        if !is_escaped && part.is_none() {
+            return to.put(self.ending.as_bytes());
+        }
         to.put(if is_escaped { b"\",\"escaped\":true" } else { b"\"" })?;
         write_part(part, to)?;
-        to.put(self.ending.as_bytes())
+        to.put(self.ending.as_bytes().get(1..).unwrap_or_default())
     }
 }
 
