@@ -32,12 +32,11 @@ pub struct Label {
 #[derive(Debug)]
 pub struct Members {
     keys: Keys,
-    /// `,"timestamp":"2026-11-22T12:00:00.123456Z"`: the time of reading.
-    time: Vec<u8>,
-    /// Where its text begins.
-    time_at: usize,
-    /// The wall clock's microseconds that it is the text of.
+    /// `,"timestamp":"`.
+    key: String,
+    /// The wall clock's microseconds, and their text.
     wall: u64,
+    time: timestamp::Text,
     /// `{"timestamp":"2026-11-22T12:00:00.123456Z","level":"trace","message":"` to the one of fatal.
     openings: [Vec<u8>; 6],
     /// `,"level":"trace"` to `,"level":"fatal"`.
@@ -66,22 +65,22 @@ impl<'a> Found<'a> {
 impl Members {
     /// Those of a stream with these labels.
     pub fn new(names: Names, labels: Vec<Label>) -> Self {
-        let Names { timestamp, level, words } = names;
-        let time = format!(",\"{timestamp}\":\"0000-00-00T00:00:00.000000Z\"");
+        let Names { timestamp: time, level, words } = names;
         let levels = words.map(|word| format!(",\"{level}\":\"{word}\""));
-        let keys = Keys::new([timestamp, level], &labels);
+        let opening = |level: &String| {
+            let text = "0000-00-00T00:00:00.000000Z";
+            format!("{{\"{time}\":\"{text}\"{level},\"message\":\"").into_bytes()
+        };
         let all_labels = (0..labels.len()).fold(0, |all, number| all | own::label(number));
+        let keys = Keys::new([time, level], &labels);
         let labels: Vec<String> =
             labels.into_iter().map(|label| format!(",{}", label.member)).collect();
-        let opening = |level: &String| {
-            format!("{{{}{level},\"message\":\"", time.trim_start_matches(',')).into_bytes()
-        };
         let mut members = Self {
             keys,
-            openings: levels.each_ref().map(opening),
-            time_at: timestamp.len() + 5,
-            time: time.into(),
+            key: format!(",\"{time}\":\""),
             wall: 0,
+            time: timestamp::text(0),
+            openings: levels.each_ref().map(opening),
             levels,
             ending: format!("\"{}}}\n", labels.concat()),
             labels,
@@ -102,10 +101,11 @@ impl Members {
 
     #[cold]
     fn write_time(&mut self) {
-        let text = timestamp::text(self.wall);
-        for member in self.openings.iter_mut().chain([&mut self.time]) {
-            if let Some(place) = member.get_mut(self.time_at..self.time_at + text.len()) {
-                place.copy_from_slice(&text);
+        self.time = timestamp::text(self.wall);
+        let place = self.key.len()..self.key.len() + self.time.len();
+        for opening in &mut self.openings {
+            if let Some(text) = opening.get_mut(place.clone()) {
+                text.copy_from_slice(&self.time);
             }
         }
     }
@@ -146,20 +146,14 @@ impl Members {
         // Until something stands there, a member's own comma is left out.
         let mut left_out = usize::from(found.object.is_empty);
         if !own.has(own::TIMESTAMP) {
-            let key = self.time.get(left_out..self.time_at).unwrap_or_default();
-            left_out = 0;
+            to.put(self.key.as_bytes().get(left_out..).unwrap_or_default())?;
             match own.time() {
-                Some(Time::Text(text)) => {
-                    [key, text, b"\""].iter().try_for_each(|it| to.put(it))?
-                }
-                Some(Time::Micros(micros)) => {
-                    [key, &timestamp::text(micros), b"\""].iter().try_for_each(|it| to.put(it))?;
-                }
-                None => {
-                    to.put(key)?;
-                    to.put(self.time.get(self.time_at..).unwrap_or_default())?;
-                }
+                Some(Time::Text(text)) => to.put(text)?,
+                Some(Time::Micros(micros)) => to.put(&timestamp::text(micros))?,
+                None => to.put(&self.time)?,
             }
+            to.put(b"\"")?;
+            left_out = 0;
         }
         if !own.has(own::LEVEL) {
             let level = own.level().unwrap_or(Level::Info) as usize;

@@ -100,7 +100,13 @@ impl<'a, const PLAIN: bool> Scanner<'a, PLAIN> {
 
     #[inline(always)]
     fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+        let is_space = |byte| match byte {
+            b' ' => true,
+            // A plain line has no other.
+            b'\t' | b'\n' | b'\r' => !PLAIN,
+            _ => false,
+        };
+        while self.peek().is_some_and(is_space) {
             self.at += 1;
         }
     }
@@ -129,6 +135,7 @@ impl<'a, const PLAIN: bool> Scanner<'a, PLAIN> {
     }
 
     /// A key and its colon; the text between its quotes is returned.
+    #[inline(always)]
     fn key(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
         let start = self.at;
@@ -244,6 +251,7 @@ impl<'a, const PLAIN: bool> Scanner<'a, PLAIN> {
     }
 
     /// A number whose first byte is taken already.
+    #[inline(always)]
     fn number(&mut self, first: u8) -> Option<()> {
         let leading = if first == b'-' { self.next()? } else { first };
         match leading {

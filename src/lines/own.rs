@@ -96,6 +96,7 @@ impl Keys {
         Self((0..=longest).map(of_length).collect())
     }
 
+    #[inline]
     fn meaning(&self, key: &[u8]) -> Option<Meaning> {
         let of_length = self.0.get(key.len())?;
         // Hardly two have their first byte in common, so that nothing else need be compared.
