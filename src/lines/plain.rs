@@ -39,8 +39,12 @@ pub fn quote(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     while let Some((word, behind)) = rest.split_first_chunk() {
         let quotes = zeros(u64::from_le_bytes(*word) ^ (ONES * b'"' as u64)) & HIGH_BITS;
-        if quotes != 0 {
-            return Some(bytes.len() - rest.len() + quotes.trailing_zeros() as usize / 8);
+        // Branches instead of a count of zeros: from line to line the keys are the same, so that the processor foresees
+        // where each ends, and does not wait for it.
+        if quotes != 0
+            && let Some(place) = quotes.to_le_bytes().iter().position(|byte| *byte != 0)
+        {
+            return Some(bytes.len() - rest.len() + place);
         }
         rest = behind;
     }
