@@ -1,5 +1,5 @@
-//! Whether a line has bytes that mean something in JSON, and how far a JSON string goes on without
-//! one: eight bytes at a time.
+//! Whether a line has bytes that mean something in JSON, and how far a JSON string goes on without one: eight bytes at a
+//! time.
 
 const ONES: u64 = u64::from_le_bytes([1; 8]);
 const HIGH_BITS: u64 = ONES << 7;
