@@ -136,7 +136,7 @@ fn nothing_tells(stead: &mut Running, count: usize) {
         let checks = answer.json()["checks"].as_object().cloned().unwrap_or_default();
         checks.values().filter(|check| check["status"] == "down").count()
     };
-    let all_failed = until(3 * LIMIT, || failed(&stead.get("/readyz")) == count);
+    let all_failed = until(LIMIT, || failed(&stead.get("/readyz")) == count);
     assert!(all_failed, "{:?}", stead.get("/readyz?verbose"));
     for path in ["/readyz", "/readyz?verbose", "/livez?verbose", "/metrics", "/", "/startupz"] {
         tells_none(path, &stead.get(path).body);
