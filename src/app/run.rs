@@ -23,6 +23,7 @@ use crate::supervisor::child::Command;
 use crate::supervisor::errands::Errands;
 use crate::supervisor::hold::meaning_by;
 use crate::supervisor::lifecycle::KILL_PATIENCE;
+use crate::supervisor::requests::Requests;
 use crate::supervisor::wrapping::Notice;
 use crate::supervisor::{Phase, Started, Supervisor, Terms, Wrapping};
 use crate::sys::process::{self, Pid};
@@ -63,6 +64,7 @@ pub(super) fn run(
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
     let inbox = errand::open().map_err(Failure::system("make a bell"))?;
     let mut errands = Errands::new(Some(inbox), inherited);
+    let requests = Some(Requests::open().map_err(Failure::system("make a bell"))?);
     let (labels, details) = (config.labels, config.details);
     let (app, checks) = (config.app_checks, config.checks);
     let style = style(&config.output, &labels, config.events.schema, &env);
@@ -81,7 +83,8 @@ pub(super) fn run(
         .map_err(Failure::system("start the threads of the command's output"))?;
     let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
     let signals = &queue;
-    let supervisor = Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands };
+    let supervisor =
+        Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands, requests };
     let exit = supervise(supervisor, &command, config.terms, &pumps)?;
     if let Some(serving) = serving {
         serving.finish();
@@ -103,7 +106,7 @@ fn supervise(
         }
     };
     let wrapping = Wrapping { observer: &observer, ..supervisor.wrapping };
-    let started = Supervisor { wrapping, ..supervisor }.start(command, terms)?;
+    let started = Supervisor { wrapping, ..supervisor }.start(Some(command), terms)?;
     logs::writer::release();
     Ok(match started {
         Started::Running(running) => running.run(),

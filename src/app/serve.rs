@@ -62,7 +62,8 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
     let Plan { app, checks, phase, labels, details } = plan;
     let told = phase.clone();
     let begin = move |over: Over| {
-        let (app_told, is_serving) = (told.clone(), [Phase::Starting, Phase::Running]);
+        let (app_told, is_serving) =
+            (told.clone(), [Phase::Starting, Phase::Standby, Phase::Running]);
         let may_connect =
             move || !over.load(Ordering::Relaxed) && is_serving.contains(&*told.borrow());
         let app = Registry::start_after(app, may_connect.clone(), || started(app_told.clone()));
@@ -96,7 +97,7 @@ async fn rest_after_rounds(mut checks: Registry) {
 
 /// Until the child has been started, or stead is about to end without one.
 async fn started(mut phase: watch::Receiver<Phase>) {
-    let _ = phase.wait_for(|phase| *phase != Phase::Starting).await;
+    let _ = phase.wait_for(|phase| !phase.is_before_child()).await;
 }
 
 /// One thread, and beside it one for each look-up of a name or of a file that is under way. Those are never made to

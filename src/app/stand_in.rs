@@ -74,10 +74,11 @@ fn wrap(wrapper: &Wrapper, inherited: &Inherited) -> Result<Exit, CannotRun> {
     let inherited = if is_dumb_init { inherited.cleared() } else { *inherited };
     let (phase, _) = watch::channel(Phase::Starting);
     let (signals, inherited) = (&queue, &inherited);
-    let errands = Errands::new(None, inherited);
+    let (errands, requests) = (Errands::new(None, inherited), None);
     let outputs = Outputs::default();
-    let supervisor = Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands };
-    Ok(match supervisor.start(&Command::new(&wrapper.command)?, terms(wrapper))? {
+    let supervisor =
+        Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands, requests };
+    Ok(match supervisor.start(Some(&Command::new(&wrapper.command)?), terms(wrapper))? {
         Started::Running(running) => running.run(),
         Started::Over(exit) => exit,
     })
@@ -88,12 +89,15 @@ fn terms(wrapper: &Wrapper) -> Terms {
     Terms {
         grace: Duration::ZERO,
         drain_delay: Duration::ZERO,
+        until_idle: false,
+        pre_stop: false,
         linger: Duration::ZERO,
         stop_signal: None,
         rewrites: wrapper.rewrites.clone(),
         clean_stop_ok: false,
         remap_exit: wrapper.expected.iter().map(|code| (*code, 0)).collect(),
         drains: false,
+        child: true,
     }
 }
 

@@ -156,12 +156,15 @@ impl Sources {
         Ok(Terms {
             grace,
             drain_delay,
+            until_idle: false,
+            pre_stop: false,
             linger,
             stop_signal,
             rewrites,
             clean_stop_ok,
             remap_exit,
             drains: true,
+            child: true,
         })
     }
 

@@ -143,7 +143,7 @@ fn changes(page: &mut String, findings: &[Finding]) {
 const fn colour(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Ok => "good",
-        Verdict::Degraded | Verdict::Starting => "middling",
+        Verdict::Degraded | Verdict::Starting | Verdict::Standby => "middling",
         Verdict::Unavailable | Verdict::Draining => "bad",
     }
 }

@@ -14,6 +14,8 @@ pub enum Verdict {
     Degraded,
     /// Not yet.
     Starting,
+    /// Not as long as another instance runs.
+    Standby,
     /// Not now.
     Unavailable,
     /// Not any more.
@@ -27,6 +29,7 @@ impl Verdict {
             Self::Ok => "ok",
             Self::Degraded => "degraded",
             Self::Starting => "starting",
+            Self::Standby => "standby",
             Self::Unavailable => "unavailable",
             Self::Draining => "draining",
         }
@@ -42,7 +45,7 @@ impl Verdict {
         match self {
             Self::Ok => "pass",
             Self::Degraded => "warn",
-            Self::Starting | Self::Unavailable | Self::Draining => "fail",
+            Self::Starting | Self::Standby | Self::Unavailable | Self::Draining => "fail",
         }
     }
 }
@@ -61,6 +64,7 @@ pub fn judge(group: Group, phase: Phase, all: &[Finding], counted: &[Finding]) -
     match group {
         Group::Live => judge_live(phase, all, counted),
         Group::Ready => judge_ready(phase, counted),
+        Group::Startup if phase == Phase::Standby => Verdict::Standby,
         Group::Startup if has_started(phase, counted) => Verdict::Ok,
         Group::Startup => Verdict::Starting,
     }
@@ -71,7 +75,7 @@ fn has_started(phase: Phase, findings: &[Finding]) -> bool {
     let is_awaited = |finding: &Finding| {
         finding.groups.startup && finding.need == Need::Required && !finding.status.passed
     };
-    phase != Phase::Starting && !findings.iter().any(is_awaited)
+    !phase.is_before_child() && !findings.iter().any(is_awaited)
 }
 
 /// Live until the child has ended. The app's checks count from the start-up latch to the drain, and only where they
@@ -87,6 +91,7 @@ fn judge_live(phase: Phase, all: &[Finding], counted: &[Finding]) -> Verdict {
 fn judge_ready(phase: Phase, counted: &[Finding]) -> Verdict {
     match phase {
         Phase::Starting => return Verdict::Starting,
+        Phase::Standby => return Verdict::Standby,
         Phase::Quiescing | Phase::Draining | Phase::Killing => return Verdict::Draining,
         Phase::Finished => return Verdict::Unavailable,
         Phase::Running => {}
@@ -146,6 +151,7 @@ mod tests {
         assert_eq!(ready(Phase::Running, &[up.clone(), optional]), Verdict::Degraded);
         for (phase, verdict) in [
             (Phase::Starting, Verdict::Starting),
+            (Phase::Standby, Verdict::Standby),
             (Phase::Quiescing, Verdict::Draining),
             (Phase::Draining, Verdict::Draining),
             (Phase::Killing, Verdict::Draining),
@@ -163,10 +169,22 @@ mod tests {
         let live = |phase, findings: &[Finding]| judge(Group::Live, phase, findings, findings);
         assert_eq!(live(Phase::Running, &down), Verdict::Unavailable);
         assert_eq!(live(Phase::Running, &never_up), Verdict::Ok);
-        for phase in [Phase::Starting, Phase::Quiescing, Phase::Draining, Phase::Killing] {
+        let others = Phase::ALL.into_iter().filter(|phase| *phase != Phase::Running);
+        for phase in others.filter(|phase| *phase != Phase::Finished) {
             assert_eq!(live(phase, &down), Verdict::Ok);
         }
         assert_eq!(live(Phase::Finished, &[]), Verdict::Unavailable);
+    }
+
+    #[test]
+    fn a_standby_is_live_and_neither_ready_nor_started() {
+        let up = [finding("database", State::Up)];
+        let verdict = |group| judge(group, Phase::Standby, &up, &up);
+        assert_eq!(verdict(Group::Live), Verdict::Ok);
+        for group in [Group::Ready, Group::Startup] {
+            assert_eq!(verdict(group), Verdict::Standby);
+        }
+        assert_eq!((Verdict::Standby.is_success(), Verdict::Standby.name()), (false, "standby"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Invariants: this is the only place that waits for children, and the one that signals them, so no pid is
 //! signalled after it was reaped. Nothing here waits for the endpoints, the checks or the log.
 
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 #[expect(
     clippy::disallowed_types,
@@ -15,8 +16,9 @@ use tracing::{debug, info};
 
 use super::errands::Errands;
 use super::job::{Job, TERMINAL_STOPS};
-use super::lifecycle::{Action, Event, Lifecycle};
+use super::lifecycle::{Action, Connections, Event, Lifecycle};
 use super::phase::Phase;
+use super::requests::{Drain, Request, Requests};
 use super::stragglers::{self, Killing};
 use super::wrapping::{Fate, Notice, Wrapping};
 use crate::exit::Exit;
@@ -26,21 +28,24 @@ use crate::sys::process::{self, Change, Pid, Reaped};
 use crate::sys::signals::{self, Delivery, SignalFd};
 use crate::sys::spawn::Leads;
 
-/// The supervisor while the child runs, or what it left behind.
+/// The supervisor while the child runs, or what it left behind; in a sidecar there is no child.
 pub struct Running<'a> {
     pub(super) signals: &'a SignalFd,
     pub(super) wrapping: Wrapping<'a>,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) errands: Errands<'a>,
+    pub(super) requests: Option<Requests>,
     pub(super) lifecycle: Lifecycle,
     #[expect(clippy::disallowed_types, reason = "see the import")]
     pub(super) start: Instant,
     /// What came before the child did.
     pub(super) early: Vec<Delivery>,
-    pub(super) job: Job,
+    pub(super) job: Option<Job>,
     pub(super) killing: Killing,
     /// When the drain began.
     pub(super) drain: Option<Duration>,
+    /// The app's connections as they were counted last.
+    pub(super) connections: Option<Connections>,
 }
 
 impl Running<'_> {
@@ -57,7 +62,8 @@ impl Running<'_> {
             }
             let now = self.start.elapsed();
             let limit = self.lifecycle.deadline().map(|at| at.saturating_sub(now));
-            self.signals.wait_beside([self.errands.bell(), None], limit);
+            let requests = self.requests.as_ref().map(|requests| requests.bell().as_raw_fd());
+            self.signals.wait_beside([self.errands.bell(), requests], limit);
         }
     }
 
@@ -69,6 +75,7 @@ impl Running<'_> {
             .reap()
             .or_else(|| self.deliver_all())
             .or_else(|| self.reap())
+            .or_else(|| self.answer_all())
             .or_else(|| self.tell(Event::Woke));
         self.errands.turn();
         exit
@@ -81,6 +88,21 @@ impl Running<'_> {
             }
         }
         None
+    }
+
+    /// Takes in what other threads have asked for by now; what they ask for meanwhile comes after the next signals.
+    fn answer_all(&mut self) -> Option<Exit> {
+        let requests = self.requests.as_ref()?;
+        requests.bell().quiet();
+        let waiting: Vec<Request> = requests.waiting().collect();
+        waiting.into_iter().find_map(|request| self.answer(request))
+    }
+
+    fn answer(&mut self, request: Request) -> Option<Exit> {
+        if let Request::Connections(connections) = request {
+            self.connections = connections;
+        }
+        self.tell(request.event())
     }
 
     /// Takes in one signal, except for those that are meant for stead alone.
@@ -99,7 +121,7 @@ impl Running<'_> {
                 return None;
             }
         }
-        if signal == Signal::CONT && self.job.go_on() {
+        if signal == Signal::CONT && self.job.as_ref().is_some_and(Job::go_on) {
             return None;
         }
         let action = self.lifecycle.on(Event::Signal(signal), self.start.elapsed());
@@ -129,11 +151,10 @@ impl Running<'_> {
     }
 
     fn act(&mut self, action: Action, cause: Option<Delivery>) -> Option<Exit> {
+        self.tell_drain();
         // The endpoints say "draining" before the app or a reader of the log can know of it.
         let changed = self.tell_phase();
-        if matches!(action, Action::Hold | Action::Stop(_)) {
-            self.log_drain(cause);
-        }
+        self.log_drain(cause);
         if let Some((from, phase)) = changed {
             if phase != Phase::Running {
                 self.errands.end();
@@ -149,7 +170,7 @@ impl Running<'_> {
                 stragglers::signal_all(signal, |group| self.errands.is_group(group))
             }
             Action::Kill => {
-                let child = (!self.job.ended).then_some(self.job.leader);
+                let child = self.job.as_ref().filter(|job| !job.ended).map(|job| job.leader);
                 self.killing.sweep(child, |group| self.errands.is_group(group))
             }
             Action::Finish(exit) => return Some(exit),
@@ -164,14 +185,21 @@ impl Running<'_> {
         (phase != from).then(|| (self.phase.send_replace(phase), phase))
     }
 
+    /// Tells of the drain those who wait for it.
+    fn tell_drain(&self) {
+        let (progress, connections) = (self.lifecycle.progress(), self.connections);
+        self.requests.iter().for_each(|told| told.tell(Drain { progress, connections }));
+    }
+
+    /// Logs the drain's beginning; without a `cause` it was asked for by another thread.
     fn log_drain(&mut self, cause: Option<Delivery>) {
-        let Some(cause) = cause.filter(|_| self.drain.is_none()) else {
+        if self.drain.is_some() || self.lifecycle.drain_began().is_none() {
             return;
-        };
+        }
         self.drain = self.lifecycle.drain_began();
         let terms = self.lifecycle.terms();
         info!(
-            signal = %cause.signal,
+            signal = cause.map(|cause| cause.signal.to_string()),
             grace_s = terms.grace.as_secs_f64(),
             drain_delay_s = terms.drain_delay.as_secs_f64(),
             "drain started"
@@ -185,13 +213,14 @@ impl Running<'_> {
     }
 
     fn forward(&mut self, signal: Signal, cause: Option<Delivery>) {
-        if !self.job.send(signal) {
+        let Some(job) = &mut self.job else { return };
+        if !job.send(signal) {
             self.notice(&Notice::ChildGone);
             return;
         }
         let (came, from_pid) = cause.map_or((signal, 0), |c| (c.signal, c.from.number()));
+        let (pid, group) = (job.leader.number(), job.group);
         self.notice(&Notice::Forwarded(came, signal));
-        let (pid, group) = (self.job.leader.number(), self.job.group);
         let received = (came != signal).then(|| came.to_string());
         if [Signal::WINCH, Signal::CONT, Signal::URG].contains(&signal) {
             debug!(%signal, pid, group, from_pid, received, "signal forwarded");
@@ -204,8 +233,12 @@ impl Running<'_> {
     }
 
     fn stop(&mut self, signal: Signal) {
-        self.job.stop(signal);
-        info!(%signal, pid = self.job.leader.number(), "stop signal sent");
+        let Some(job) = &mut self.job else { return };
+        job.stop(signal);
+        let connections = self.connections.map(|connections| connections.busy);
+        let idle_connections = self.connections.map(|connections| connections.idle);
+        let pid = job.leader.number();
+        info!(%signal, pid, connections, idle_connections, "stop signal sent");
     }
 
     /// Collects everything that has changed.
@@ -213,7 +246,9 @@ impl Running<'_> {
         let mut end = None;
         let alone = loop {
             match self.errands.reap() {
-                Reaped::Changed(pid, change) if pid == self.job.leader => {
+                Reaped::Changed(pid, change)
+                    if self.job.as_ref().is_some_and(|j| j.leader == pid) =>
+                {
                     end = self.child_changed(change).or(end)
                 }
                 Reaped::Changed(pid, Change::Exited(_) | Change::Killed(_)) => {
@@ -226,22 +261,25 @@ impl Running<'_> {
         };
         match end {
             Some(change) => {
-                self.job.ended = true;
+                self.job.iter_mut().for_each(|job| job.ended = true);
                 self.part();
                 self.tell(Event::Ended { change, alone })
             }
-            None if alone && self.job.ended => self.tell(Event::AllGone),
+            None if alone && self.job.as_ref().is_some_and(|job| job.ended) => {
+                self.tell(Event::AllGone)
+            }
             None => None,
         }
     }
 
     /// Takes in a change of the child; its end is handed back.
     fn child_changed(&mut self, change: Change) -> Option<Change> {
-        let leader = self.job.leader;
+        let job = self.job.as_mut()?;
+        let leader = job.leader;
         let pid = leader.number();
         match change {
-            Change::Stopped(signal) => self.job.follow_stop(signal),
-            Change::Continued => self.job.stopped = false,
+            Change::Stopped(signal) => job.follow_stop(signal),
+            Change::Continued => job.stopped = false,
             Change::Exited(exit) => {
                 self.notice(&Notice::Exited(leader, exit));
                 info!(pid, code = exit.code(), "child ended");
@@ -259,18 +297,21 @@ impl Running<'_> {
     /// What goes to the child's group once the child itself is gone, in dumb-init's place.
     fn part(&self) {
         let signal = self.wrapping.parting.and_then(|signal| self.lifecycle.rewritten(signal));
-        if let Some(signal) = signal.filter(|_| self.job.group) {
+        let group = self.job.as_ref().filter(|job| job.group).map(|job| job.leader);
+        if let (Some(signal), Some(group)) = (signal, group) {
             // No group left is what is hoped for.
-            let _ = process::signal_group(self.job.leader, signal);
+            let _ = process::signal_group(group, signal);
         }
     }
 
     fn finish(&self, exit: Exit) -> Exit {
         if let Some(began) = self.drain {
             let elapsed = self.start.elapsed().saturating_sub(began);
-            info!(elapsed_s = elapsed.as_secs_f64(), killed = self.killing.count(), "drain ended");
+            let connections = self.connections.map(|connections| connections.busy);
+            let (elapsed_s, killed) = (elapsed.as_secs_f64(), self.killing.count());
+            info!(elapsed_s, killed, connections, "drain ended");
         }
-        self.job.take_terminal_back();
+        self.job.iter().for_each(Job::take_terminal_back);
         self.notice(&Notice::Over);
         info!(code = exit.code(), "finished");
         exit

@@ -2,11 +2,17 @@
 //! is touched here; the driver does that.
 //!
 //! ```text
-//! starting ─► running ──TERM/INT──► quiescing ─► draining ──deadline──► killing ─► finished
-//!                └──── the child ends (from any phase) ───────────────────────────► finished
+//! starting ─► running ──TERM/INT, drain──► quiescing ─► draining ──deadline──► killing ─► finished
+//!                └──── the child ends (from any phase) ────────────────────────────────► finished
 //! ```
 //!
+//! A drain begins with the first signal or request for one, and its deadline counts from there. A request alone ends
+//! nothing: the phase stays quiescing until a signal comes. Without a child (a sidecar) the drain's end is the end.
+//!
 //! Times are durations since stead's start on the monotonic clock.
+
+mod drain;
+mod events;
 
 use std::time::Duration;
 
@@ -14,68 +20,9 @@ use super::phase::Phase;
 use crate::exit::Exit;
 use crate::signal::{Signal, SignalSet};
 use crate::sys::process::Change;
-
-/// What was agreed about the end before anything was started.
-#[derive(Clone, Debug)]
-pub struct Terms {
-    /// From the first signal to KILL, the delay included.
-    pub grace: Duration,
-    /// How long the stop signal is held back.
-    pub drain_delay: Duration,
-    /// What processes get that the child left behind when it ended by itself.
-    pub linger: Duration,
-    /// What the child is stopped with, whatever came.
-    pub stop_signal: Option<Signal>,
-    /// What a signal becomes on its way to the child; `None` drops it.
-    pub rewrites: Vec<(Signal, Option<Signal>)>,
-    /// 128 + n is a success where stead sent n.
-    pub clean_stop_ok: bool,
-    /// Exit codes that are changed at the very end, from and to.
-    pub remap_exit: Vec<(u8, u8)>,
-    /// Off in the place of tini and dumb-init: signals are passed on, and the child's end is the end.
-    pub drains: bool,
-}
-
-/// What happened.
-#[derive(Clone, Copy, Debug)]
-pub enum Event {
-    /// The child runs.
-    Started,
-    /// A signal was sent to stead.
-    Signal(Signal),
-    /// The child has ended; `alone` when it left no process behind.
-    Ended {
-        /// Its exit code, or the signal that ended it.
-        change: Change,
-        /// No other child, direct or adopted, is left.
-        alone: bool,
-    },
-    /// The last process that the child had left behind is gone.
-    AllGone,
-    /// Time has passed.
-    Woke,
-}
-
-/// What to do about it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Action {
-    /// Nothing.
-    Nothing,
-    /// The signal was asked to be dropped.
-    Drop,
-    /// Pass this signal on to the child.
-    Forward(Signal),
-    /// The drain has begun; the stop signal comes later.
-    Hold,
-    /// Send the stop signal to the child.
-    Stop(Signal),
-    /// Send this to what the child left behind.
-    SignalStragglers(Signal),
-    /// Send KILL to all that is left.
-    Kill,
-    /// End with this code.
-    Finish(Exit),
-}
+use drain::Drain;
+pub use drain::{Connections, Progress};
+pub use events::{Action, Event, Terms};
 
 /// How often what is left is killed again: what forks while it is killed leaves something.
 const SWEEP: Duration = Duration::from_millis(50);
@@ -90,26 +37,19 @@ pub struct Lifecycle {
     stage: Stage,
     drain: Option<Drain>,
     interrupts: u32,
+    surrendered: bool,
     sent: SignalSet,
     verdict: Option<Exit>,
 }
 
 /// What is being waited for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     Start,
     ChildEnd,
-    DelayOver { at: Duration, stop: Signal },
+    Held,
     Grace { until: Duration },
     Killed { next: Duration, until: Duration },
-}
-
-/// The drain, once it has begun.
-#[derive(Clone, Copy, Debug)]
-struct Drain {
-    began: Duration,
-    deadline: Duration,
-    stop: Signal,
 }
 
 impl Lifecycle {
@@ -120,6 +60,7 @@ impl Lifecycle {
             stage: Stage::Start,
             drain: None,
             interrupts: 0,
+            surrendered: false,
             sent: SignalSet::default(),
             verdict: None,
         }
@@ -136,7 +77,7 @@ impl Lifecycle {
             _ if self.verdict.is_some() => Phase::Finished,
             Stage::Start => Phase::Starting,
             Stage::ChildEnd => Phase::Running,
-            Stage::DelayOver { .. } => Phase::Quiescing,
+            Stage::Held => Phase::Quiescing,
             Stage::Grace { .. } => Phase::Draining,
             Stage::Killed { .. } => Phase::Killing,
         }
@@ -147,11 +88,16 @@ impl Lifecycle {
         self.drain.map(|drain| drain.began)
     }
 
+    /// How far the drain has come.
+    pub fn progress(&self) -> Progress {
+        self.drain.as_ref().map_or(Progress::NotBegun, Drain::progress)
+    }
+
     /// When [`Event::Woke`] is due.
     pub fn deadline(&self) -> Option<Duration> {
         match self.stage {
             Stage::Start | Stage::ChildEnd => None,
-            Stage::DelayOver { at, .. } => Some(at),
+            Stage::Held => self.drain.and_then(|drain| drain.over_at(&self.terms)),
             Stage::Grace { until } => Some(until),
             Stage::Killed { next, until } => Some(next.min(until)),
         }
@@ -164,6 +110,12 @@ impl Lifecycle {
             Event::Signal(signal) => self.signalled(signal, now),
             Event::Ended { change, alone } => self.ended(change, alone, now),
             Event::AllGone => self.verdict.map_or(Action::Nothing, Action::Finish),
+            Event::DrainAsked if self.stage == Stage::ChildEnd => self.drain(None, now),
+            Event::DrainAsked => Action::Nothing,
+            Event::Connections(connections) => self.holding(now, |drain| drain.count(connections)),
+            Event::HooksOver => self.holding(now, Drain::hooks_over),
+            Event::Extend(time) => self.extend(now.saturating_add(time)),
+            Event::Surrender { grace } => self.surrender(grace, now),
             Event::Woke => self.woke(now),
         }
     }
@@ -183,14 +135,18 @@ impl Lifecycle {
         match self.stage {
             Stage::Killed { .. } => Action::Nothing,
             Stage::Start if self.asks_to_stop(received, signal) => {
-                Action::Finish(Exit::killed_by(received))
+                Action::Finish(match self.terms.child {
+                    true => Exit::killed_by(received),
+                    false => Exit::OK,
+                })
             }
             Stage::Start => Action::Nothing,
             _ if self.interrupts > 1 => self.kill(now),
             _ if self.verdict.is_some() => Action::SignalStragglers(signal),
-            Stage::ChildEnd if self.asks_to_stop(received, signal) => self.drain(signal, now),
-            Stage::DelayOver { stop, .. } if self.asks_to_stop(received, signal) => self.stop(stop),
-            _ => self.forward(signal),
+            Stage::ChildEnd if self.asks_to_stop(received, signal) => self.drain(Some(signal), now),
+            Stage::Held if self.asks_to_stop(received, signal) => self.asked_again(signal, now),
+            _ if self.terms.child => self.forward(signal),
+            _ => Action::Drop,
         }
     }
 
@@ -207,23 +163,114 @@ impl Lifecycle {
         rewrite.map_or(Some(signal), |(_, to)| *to)
     }
 
-    fn drain(&mut self, signal: Signal, now: Duration) -> Action {
-        let stop = self.terms.stop_signal.unwrap_or(signal);
-        let deadline = now.saturating_add(self.terms.grace);
-        self.drain = Some(Drain { began: now, deadline, stop });
-        if self.terms.drain_delay.is_zero() {
+    /// What the child is stopped with where `signal` asks for it.
+    fn stop_signal(&self, signal: Signal) -> Signal {
+        self.terms.stop_signal.unwrap_or(signal)
+    }
+
+    /// Begins a drain, with the signal that asked for it if it was one.
+    fn drain(&mut self, signal: Option<Signal>, now: Duration) -> Action {
+        let stop = signal.map(|signal| self.stop_signal(signal));
+        self.drain = Some(Drain::begin(&self.terms, stop, now));
+        self.stage = Stage::Held;
+        match self.release(now) {
+            Action::Nothing => Action::Hold,
+            stopping => stopping,
+        }
+    }
+
+    /// Takes in what the stop signal may have been held back for.
+    fn holding(&mut self, now: Duration, change: impl FnOnce(&mut Drain)) -> Action {
+        if let Some(drain) = &mut self.drain {
+            change(drain);
+        }
+        self.release(now)
+    }
+
+    /// Lets the stop signal go if there is one and nothing holds it back any more.
+    fn release(&mut self, now: Duration) -> Action {
+        let Some(drain) = self.drain.as_mut().filter(|_| self.stage == Stage::Held) else {
+            return Action::Nothing;
+        };
+        if drain.over_at(&self.terms).is_some_and(|at| now < at) {
+            return Action::Nothing;
+        }
+        drain.set_over();
+        drain.stop.map_or(Action::Nothing, |stop| self.stop(stop))
+    }
+
+    /// A signal asks for the end during a drain: the first one waits for what is still to be waited for, and gets a
+    /// grace of its own where the drain's is over; the second one waits for nothing.
+    fn asked_again(&mut self, signal: Signal, now: Duration) -> Action {
+        let stop = self.stop_signal(signal);
+        let Some(drain) = &mut self.drain else { return Action::Nothing };
+        if let Some(stop) = drain.stop {
             return self.stop(stop);
         }
-        self.stage = Stage::DelayOver { at: now.saturating_add(self.terms.drain_delay), stop };
-        Action::Hold
+        drain.stop = Some(stop);
+        if now >= drain.deadline {
+            drain.deadline = now.saturating_add(self.terms.grace);
+            drain.set_over();
+        }
+        self.release(now)
     }
 
     fn stop(&mut self, stop: Signal) -> Action {
-        if let Some(drain) = self.drain {
+        if let Some(drain) = &mut self.drain {
+            drain.set_over();
             self.stage = Stage::Grace { until: drain.deadline };
+        }
+        if !self.terms.child {
+            return self.finish_alone();
         }
         self.sent.insert(stop);
         Action::Stop(stop)
+    }
+
+    /// The end of a sidecar.
+    fn finish_alone(&mut self) -> Action {
+        self.verdict = Some(Exit::OK);
+        Action::Finish(Exit::OK)
+    }
+
+    /// Moves the deadline away, if there is one, and if no other one stands above it.
+    fn extend(&mut self, until: Duration) -> Action {
+        if !self.surrendered && self.verdict.is_none() {
+            self.move_deadline(|deadline| deadline.max(until));
+        }
+        Action::Nothing
+    }
+
+    fn move_deadline(&mut self, to: impl Fn(Duration) -> Duration) {
+        if let Some(drain) = &mut self.drain {
+            drain.deadline = to(drain.deadline);
+        }
+        if let Stage::Grace { until } = &mut self.stage {
+            *until = to(*until);
+        }
+    }
+
+    /// The child has no right to run any more: nothing is waited for, and no deadline may be later.
+    fn surrender(&mut self, grace: Duration, now: Duration) -> Action {
+        let until = now.saturating_add(grace);
+        match self.stage {
+            Stage::Start | Stage::Killed { .. } => Action::Nothing,
+            Stage::Grace { .. } => {
+                self.surrendered = true;
+                self.move_deadline(|deadline| deadline.min(until));
+                Action::Nothing
+            }
+            Stage::ChildEnd | Stage::Held => {
+                self.surrendered = true;
+                let usual = self.stop_signal(Signal::TERM);
+                let terms = &self.terms;
+                let drain = self.drain.get_or_insert_with(|| Drain::begin(terms, None, now));
+                // The deadline of a drain that was only asked for is none.
+                drain.deadline = drain.stop.map_or(until, |_| drain.deadline.min(until));
+                let stop = *drain.stop.get_or_insert(usual);
+                self.stop(stop)
+            }
+        }
     }
 
     fn forward(&mut self, signal: Signal) -> Action {
@@ -240,11 +287,12 @@ impl Lifecycle {
         if matches!(self.stage, Stage::Killed { .. }) {
             return Action::Nothing;
         }
-        let until =
-            self.drain.map_or(now.saturating_add(self.terms.linger), |drain| drain.deadline);
+        // Where the drain was only asked for, the child has ended by itself.
+        let stopping = self.drain.and_then(|drain| Some((drain.stop?, drain.deadline)));
+        let by_itself = (self.stop_signal(Signal::TERM), now.saturating_add(self.terms.linger));
+        let (stop, until) = stopping.unwrap_or(by_itself);
         self.stage = Stage::Grace { until };
-        let stop = self.drain.map(|drain| drain.stop).or(self.terms.stop_signal);
-        Action::SignalStragglers(stop.unwrap_or(Signal::TERM))
+        Action::SignalStragglers(stop)
     }
 
     /// stead's own exit code for the child's end.
@@ -263,7 +311,7 @@ impl Lifecycle {
 
     fn woke(&mut self, now: Duration) -> Action {
         match self.stage {
-            Stage::DelayOver { at, stop } if now >= at => self.stop(stop),
+            Stage::Held => self.release(now),
             Stage::Grace { until } if now >= until => self.kill(now),
             Stage::Killed { until, .. } if now >= until => {
                 Action::Finish(self.verdict.unwrap_or(Exit::killed_by(Signal::KILL)))
@@ -277,6 +325,9 @@ impl Lifecycle {
     }
 
     fn kill(&mut self, now: Duration) -> Action {
+        if !self.terms.child {
+            return self.finish_alone();
+        }
         self.stage = Stage::Killed {
             next: now.saturating_add(SWEEP),
             until: now.saturating_add(KILL_PATIENCE),

@@ -7,6 +7,7 @@ pub mod hold;
 mod job;
 pub mod lifecycle;
 pub mod phase;
+pub mod requests;
 mod stragglers;
 pub mod wrapping;
 
@@ -32,6 +33,7 @@ use job::Job;
 pub use lifecycle::Terms;
 use lifecycle::{Action, Event, Lifecycle};
 pub use phase::Phase;
+use requests::Requests;
 use stragglers::Killing;
 use wrapping::Notice;
 pub use wrapping::Wrapping;
@@ -52,6 +54,8 @@ pub struct Supervisor<'a> {
     pub phase: watch::Sender<Phase>,
     /// What is run for others beside the child.
     pub errands: Errands<'a>,
+    /// What other threads ask for, where there are any that do.
+    pub requests: Option<Requests>,
 }
 
 /// Standard output and standard error of the child, where they are not stead's own.
@@ -59,15 +63,17 @@ pub type Outputs = [Option<OwnedFd>; 2];
 
 /// What came of starting.
 pub enum Started<'a> {
-    /// The child runs.
+    /// The child runs, or the sidecar does.
     Running(Box<Running<'a>>),
     /// A signal asked for the end before there was a child.
     Over(Exit),
 }
 
 impl<'a> Supervisor<'a> {
-    /// Starts the child, unless a signal that has come by now says that nothing is to be started.
-    pub fn start(self, command: &Command, terms: Terms) -> Result<Started<'a>, CannotRun> {
+    /// Starts the child, unless a signal that has come by now says that nothing is to be started. Without a command it
+    /// is a sidecar's supervisor, and its terms are to say so: it attends to signals, requests, errands and orphans in
+    /// the same way, and ends with its drain.
+    pub fn start(self, command: Option<&Command>, terms: Terms) -> Result<Started<'a>, CannotRun> {
         let mut lifecycle = Lifecycle::new(terms);
         #[expect(clippy::disallowed_types, reason = "see the import")]
         let start = Instant::now();
@@ -80,7 +86,7 @@ impl<'a> Supervisor<'a> {
             }
             early.push(delivery);
         }
-        let job = self.start_job(command)?;
+        let job = command.map(|command| self.start_job(command)).transpose()?;
         // From here on the child's own processes alone keep them open.
         drop(self.outputs);
         Ok(Started::Running(Box::new(Running {
@@ -88,12 +94,14 @@ impl<'a> Supervisor<'a> {
             wrapping: self.wrapping,
             phase: self.phase,
             errands: self.errands,
+            requests: self.requests,
             lifecycle,
             start,
             early,
             job,
             killing: Killing::default(),
             drain: None,
+            connections: None,
         })))
     }
 

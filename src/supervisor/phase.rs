@@ -5,6 +5,8 @@
 pub enum Phase {
     /// Before the child runs.
     Starting,
+    /// The child is held back because another instance runs.
+    Standby,
     /// The child runs and nobody has asked it to end.
     Running,
     /// Not ready any more; the stop signal is held back for the drain delay.
@@ -19,8 +21,9 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, in their order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Starting,
+        Self::Standby,
         Self::Running,
         Self::Quiescing,
         Self::Draining,
@@ -28,10 +31,16 @@ impl Phase {
         Self::Finished,
     ];
 
+    /// Whether the child has not been started yet.
+    pub const fn is_before_child(self) -> bool {
+        matches!(self, Self::Starting | Self::Standby)
+    }
+
     /// The name, as the endpoints and the log say it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::Standby => "standby",
             Self::Running => "running",
             Self::Quiescing => "quiescing",
             Self::Draining => "draining",

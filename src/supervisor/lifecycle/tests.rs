@@ -1,5 +1,8 @@
 //! The lifecycle by arithmetic: events and times in, actions and phases out.
 
+mod drains;
+mod sidecars;
+
 use super::*;
 
 const QUIT: Signal = Signal::from_number(libc::SIGQUIT).unwrap();
@@ -13,12 +16,15 @@ fn terms() -> Terms {
     Terms {
         grace: seconds(30),
         drain_delay: Duration::ZERO,
+        until_idle: false,
+        pre_stop: false,
         linger: seconds(5),
         stop_signal: None,
         rewrites: Vec::new(),
         clean_stop_ok: false,
         remap_exit: Vec::new(),
         drains: true,
+        child: true,
     }
 }
 
