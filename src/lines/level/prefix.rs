@@ -40,10 +40,18 @@ pub(super) fn of_word(head: &[u8]) -> Option<Level> {
 /// Whether a line begins with an ordinary word and a space, as most lines of text do: a quick look that saves the walk.
 pub(super) fn is_sentence(line: &[u8]) -> bool {
     let (word, after) = word::split(line);
-    let ordinary = after.first() == Some(&b' ')
-        && !matches!(word, b"npm" | b"fatal" | b"Fatal")
-        && word.get(1).is_some_and(u8::is_ascii_lowercase);
-    ordinary && !is_month(word) && !is_weekday(word)
+    let [first, second, ..] = word else { return false };
+    if after.first() != Some(&b' ') {
+        return false;
+    }
+    match (first.is_ascii_uppercase(), second.is_ascii_uppercase()) {
+        (_, false) => {
+            !matches!(word, b"npm" | b"fatal" | b"Fatal") && !is_month(word) && !is_weekday(word)
+        }
+        // `GET /`: what begins like no level is none.
+        (true, true) => !word::begins_level([*first, *second]) && word != b"PHP",
+        (false, true) => false,
+    }
 }
 
 /// What has been passed so far says what a bare word here would be.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::Level::{self, Debug, Error, Fatal, Info, Trace, Warn};
-use super::{of_number, of_text, of_word};
+use super::{of_head, of_number, of_text, of_word, prefix};
 
 const SAID: &[(Level, &str)] = &[
     // A word at the beginning: log4j, Go's and Rust's small loggers, JBoss, Cassandra.
@@ -325,6 +325,30 @@ fn the_words_of_known_loggers_are_levels_in_any_case() {
     }
 }
 
+/// What the quick look takes for a sentence says no level to the whole walk either.
+fn is_rightly_a_sentence(line: &[u8]) -> bool {
+    !prefix::is_sentence(line) || of_head(line.get(..super::WINDOW).unwrap_or(line)).is_none()
+}
+
+#[test]
+fn the_quick_look_hides_no_level_of_any_word_of_three_letters_nor_of_a_longer_level() {
+    let letters = || b'A'..=b'Z';
+    let pairs = letters().flat_map(|a| letters().map(move |b| [a, b]));
+    for [a, b] in pairs {
+        for more in letters() {
+            for line in [vec![a, b], vec![a, b, more], vec![a, b, more, b' ', b'x']] {
+                assert!(is_rightly_a_sentence(&[line, b" - x".to_vec()].concat()));
+            }
+        }
+    }
+    let words = SAID.iter().flat_map(|(_, line)| line.split(|c: char| !c.is_ascii_alphabetic()));
+    for word in words.filter(|word| of_word(word.as_bytes()).is_some()) {
+        for line in [format!("{word} x"), format!("{} x", word.to_uppercase())] {
+            assert!(is_rightly_a_sentence(line.as_bytes()), "{line}");
+        }
+    }
+}
+
 #[test]
 fn a_number_is_a_level_of_pino_and_counts_as_the_one_below_it() {
     let numbers =
@@ -380,6 +404,7 @@ proptest! {
     fn any_bytes_have_a_level_or_none(line in anything()) {
         of_text(&line);
         of_word(&line);
+        prop_assert!(is_rightly_a_sentence(&line));
     }
 
     #[test]

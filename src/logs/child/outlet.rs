@@ -15,8 +15,9 @@ use crate::logs::turn;
 use crate::sys::clock::wall_micros;
 use crate::sys::descriptors;
 
-/// What is written at once: what a pipe takes at most, and all that a line of any length needs.
-const CAPACITY: usize = 64 * 1024;
+/// What is written at once: half of what a pipe holds, so that the next half is made while its reader takes this one. It is
+/// all that a line of any length needs.
+const CAPACITY: usize = 32 * 1024;
 
 /// Writes lines to the stream that they belong to, one batch after the other.
 pub(super) struct Outlet {

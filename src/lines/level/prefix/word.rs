@@ -42,6 +42,16 @@ pub(super) fn level(word: &[u8]) -> Option<Level> {
     (word.len() > 2 && !ordinary).then(|| of_word(word)).flatten()
 }
 
+/// Whether any level's word in upper case begins with these letters; see [`of_word`].
+#[rustfmt::skip]
+pub(super) fn begins_level(letters: [u8; 2]) -> bool {
+    matches!(
+        &letters,
+        b"TR" | b"FI" | b"SI" | b"DE" | b"DB" | b"VE" | b"HT" | b"CO" | b"IN" | b"NO" | b"LO" | b"SU" | b"WA" | b"WR"
+            | b"ER" | b"EM" | b"SE" | b"FA" | b"FT" | b"CR" | b"AL" | b"PA" | b"PN" | b"DP"
+    )
+}
+
 /// Whether a word in upper case is a level even at a line's beginning with one space behind it.
 pub(super) fn is_unmistakable(word: &[u8]) -> bool {
     matches!(
