@@ -1,6 +1,6 @@
-//! Stands in for the program of Meilisearch, by which the tests prove that they can drive the real one: its options, the
-//! keys that it makes for a master key, and an index that is there some time after it was asked for. What it answers
-//! follows the published API document.
+//! Stands in for the program of Meilisearch, by which the tests prove that they can drive the real one: its options and
+//! variables, the keys that it makes for a master key, an index that is there some time after it was asked for, and
+//! documents that are found by a word of theirs. What it answers follows the published API document.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,6 +17,7 @@ const SEARCH_KEY: &str = "74c9b8f5d2f2c8b1a0a358ba8f05fc09fc1";
 struct Engine {
     master: String,
     indexes: Mutex<Vec<String>>,
+    documents: Mutex<Vec<Value>>,
 }
 
 /// A request: `METHOD /path`, the key, the body.
@@ -29,9 +30,13 @@ struct Request {
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
+    // An option is over its variable: `--http-addr` is `MEILI_HTTP_ADDR`.
     let after = |name: &str| {
         let place = args.iter().position(|arg| arg == name);
-        place.and_then(|place| args.get(place + 1).cloned())
+        let variable = name.replace("--", "MEILI_").replace('-', "_").to_uppercase();
+        place
+            .and_then(|place| args.get(place + 1).cloned())
+            .or_else(|| std::env::var(variable).ok())
     };
     let listener = after("--http-addr").and_then(|address| TcpListener::bind(address).ok());
     // "In production mode the master key must be at least 16 bytes."
@@ -40,7 +45,8 @@ fn main() -> ExitCode {
     let (Some(listener), Some(master), true) = (listener, master, is_production) else {
         return ExitCode::FAILURE;
     };
-    let engine = Arc::new(Engine { master, indexes: Mutex::default() });
+    let engine =
+        Arc::new(Engine { master, indexes: Mutex::default(), documents: Mutex::default() });
     for stream in listener.incoming().flatten() {
         let engine = engine.clone();
         thread::spawn(move || engine.serve(&stream));
@@ -63,6 +69,17 @@ impl Engine {
 
     fn indexes(&self) -> MutexGuard<'_, Vec<String>> {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn documents(&self) -> MutexGuard<'_, Vec<Value>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The documents of the one index that have the words somewhere, and all where there are none.
+    fn found(&self, query: &Value) -> Vec<Value> {
+        let words = query.get("q").and_then(Value::as_str).unwrap_or_default();
+        let documents = self.documents();
+        documents.iter().filter(|document| document.to_string().contains(words)).cloned().collect()
     }
 
     fn answer(self: &Arc<Self>, request: &Request) -> (u16, Value) {
@@ -101,6 +118,17 @@ impl Engine {
                 (202, json!({"taskUid": 0, "status": "enqueued", "type": "indexCreation"}))
             }
             ["POST ", "multi-search"] => (200, json!({"results": []})),
+            // Documents make their index, where it is not there yet.
+            ["POST ", "indexes", uid, "documents"] => {
+                if !known(uid) {
+                    self.indexes().push((*uid).to_owned());
+                }
+                self.documents().extend(body.as_array().cloned().unwrap_or_default());
+                (
+                    202,
+                    json!({"taskUid": 0, "status": "enqueued", "type": "documentAdditionOrUpdate"}),
+                )
+            }
             ["GET " | "POST ", "indexes", uid, ..] if !known(uid) => {
                 (404, error("index_not_found"))
             }
@@ -109,7 +137,7 @@ impl Engine {
                 (200, json!({"numberOfDocuments": 0, "isIndexing": false, "fieldDistribution": {}}))
             }
             ["POST ", "indexes", _, "search"] => {
-                (200, json!({"hits": [], "limit": body.get("limit")}))
+                (200, json!({"hits": self.found(body), "limit": body.get("limit")}))
             }
             _ => (404, json!({})),
         }

@@ -19,6 +19,7 @@ mod check_urls;
 mod checks;
 mod child_logs;
 mod compat;
+mod compose;
 mod configuration;
 mod containers;
 mod dialects;

@@ -71,6 +71,56 @@ fetch_valkey() {
     rm -rf "$folder"
 }
 
+# ---- What the containers of examples/compose need ------------------------------------------------
+
+# Compose, where the engine's command line has none of its second version: its program alone, of the next Debian, unpacked
+# and not installed. The tests that want it say so when it is missing.
+fetch_compose() {
+    ! docker compose version >/dev/null 2>&1 || return 0
+    DOCKER_COMPOSE=$(realpath -m "${CARGO_TARGET_DIR:-target}/compose/docker-compose")
+    export DOCKER_COMPOSE
+    [ ! -x "$DOCKER_COMPOSE" ] || return 0
+    local folder said mirror
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' | head -n 1)
+    folder=$(mktemp -d)
+    mkdir -p "$folder"/{lists,cache,root}
+    cat >"$folder/apt.conf" <<END
+Dir::Etc::SourceList "$folder/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::State::Lists "$folder/lists";
+Dir::State::Status "/dev/null";
+Dir::Cache "$folder/cache";
+APT::Sandbox::User "";
+END
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" \
+        >"$folder/sources.list"
+    if said=$(cd "$folder" && export APT_CONFIG="$folder/apt.conf" && apt-get update 2>&1 &&
+        apt-get download docker-compose 2>&1 && dpkg-deb -x docker-compose_*.deb root 2>&1); then
+        install -D "$folder"/root/usr/libexec/docker/cli-plugins/docker-compose "$DOCKER_COMPOSE"
+    else
+        say "cannot fetch docker compose: $(grep -m 1 '^E: ' <<<"$said" || tail -n 1 <<<"$said")"
+    fi
+    rm -rf "$folder"
+}
+
+# What the example's app asks pip for, for this machine's Python.
+EXAMPLE_WHEELS=$(realpath -m "${CARGO_TARGET_DIR:-target}/wheels")
+export EXAMPLE_WHEELS
+fetch_wheels() {
+    local wanted=examples/compose/app/requirements.txt folder said
+    ! cmp -s "$wanted" "$EXAMPLE_WHEELS/requirements.txt" || return 0
+    folder=$(mktemp -d)
+    if said=$(/usr/bin/python3 -m pip --disable-pip-version-check download --quiet --only-binary :all: \
+        --dest "$folder" -r "$wanted" 2>&1); then
+        rm -rf "$EXAMPLE_WHEELS"
+        mkdir -p "$EXAMPLE_WHEELS"
+        cp "$folder"/*.whl "$wanted" "$EXAMPLE_WHEELS"
+    else
+        say "cannot fetch what examples/compose/app needs: $(tail -n 1 <<<"$said")"
+    fi
+    rm -rf "$folder"
+}
+
 # ---- The container engine -----------------------------------------------------------------------
 
 engine=
@@ -136,6 +186,11 @@ remove_test_objects() {
     # shellcheck disable=SC2086
     [ -z "$containers" ] || docker rm -f $containers >/dev/null || true
     docker image prune --all --force --filter "label=$label" >/dev/null || true
+    # Compose labels what it makes with its project alone.
+    local named="name=stead-test-$TEST_RUN-"
+    docker container ls -aq --filter "$named" | xargs -r docker container rm -f -v >/dev/null || true
+    docker network ls -q --filter "$named" | xargs -r docker network rm >/dev/null || true
+    docker volume ls -q --filter "$named" | xargs -r docker volume rm >/dev/null || true
 }
 
 tests=
@@ -187,6 +242,8 @@ install_missing
 # For a mount that hangs.
 [ -e /dev/fuse ] || as_root modprobe fuse || fail "here is no FUSE: /dev/fuse is missing"
 fetch_valkey
+fetch_compose
+fetch_wheels
 docker info >/dev/null 2>&1 || start_engine
 # The label of what the tests make.
 TEST_RUN="$$-$(date +%s)"

@@ -1,8 +1,10 @@
 //! Containers, by the command line of the engine that `tests/run.sh` provides: each is removed when
 //! the test lets go of it, and so are networks and volumes. What they are made of is in `images`.
 
+pub mod compose;
 pub mod files;
 pub mod images;
+pub mod services;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -70,8 +72,12 @@ fn command<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> Command {
 
 /// The label by which `tests/run.sh` finds what a run has left.
 fn label() -> String {
-    let run = std::env::var("TEST_RUN").unwrap_or_else(|_| "by-hand".into());
-    format!("stead-test={run}")
+    format!("stead-test={}", test_run())
+}
+
+/// The run of the tests that this is, for what has names and no labels.
+fn test_run() -> String {
+    std::env::var("TEST_RUN").unwrap_or_else(|_| "by-hand".into())
 }
 
 /// The option that makes a port of the container reachable: see `Container::port`.
@@ -96,6 +102,8 @@ pub const ENDPOINTS: u16 = 9321;
 /// A container, removed when it is dropped. When its test fails, what it said is shown first.
 pub struct Container {
     name: String,
+    /// Whether somebody else removes it.
+    is_others: bool,
 }
 
 impl Container {
@@ -124,7 +132,12 @@ impl Container {
     }
 
     fn unstarted() -> Self {
-        Self { name: unique("stead-test") }
+        Self { name: unique("stead-test"), is_others: false }
+    }
+
+    /// One that is there, and that somebody else removes.
+    pub fn known(name: &str) -> Self {
+        Self { name: name.to_owned(), is_others: true }
     }
 
     fn run_line<O: AsRef<str>>(
@@ -159,13 +172,23 @@ impl Container {
 
     /// Waits until a GET of `path` at a published port has this status.
     pub fn wait_for_status(&self, inside: u16, path: &str, status: u16) {
+        self.wait_for_answer(inside, path, |response| response.status == status);
+    }
+
+    /// Waits until a GET of `path` at a published port is answered so.
+    pub fn wait_for_answer(
+        &self,
+        inside: u16,
+        path: &str,
+        is_so: impl Fn(&http::Response) -> bool,
+    ) {
         let port = self.port(inside);
         let mut last = None;
         let came = in_time(LIMIT, || {
             last = http::try_request(port, "GET", path, &[]);
-            last.as_ref().is_some_and(|response| response.status == status)
+            last.as_ref().is_some_and(&is_so)
         });
-        assert!(came, "{path} did not become {status}; the last answer was {last:?}");
+        assert!(came, "{path} is not so; the last answer was {last:?}");
     }
 
     /// Waits until `stead check ready`, run in it, succeeds.
@@ -281,6 +304,9 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
+        if self.is_others {
+            return;
+        }
         if thread::panicking() {
             let logs = self.logs();
             eprintln!("--- container {}\n{}{}", self.name, logs.stdout, logs.stderr);

@@ -11,6 +11,14 @@ use super::super::unique;
 use super::files::{APP, Files};
 use super::{Finished, command, docker, docker_line, label};
 
+/// Nothing but stead, as `make image` makes it; by name.
+pub fn stead() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    let files =
+        || Files::new().stead().change(r#"ENTRYPOINT ["/stead"]"#).change("USER 65534:65534");
+    IMAGE.get_or_init(|| tag(&files().import()))
+}
+
 /// FROM scratch, with stead and one static HTTP server; its health check is `check ready`.
 pub fn hello() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
@@ -179,6 +187,7 @@ pub fn tag(image: &str) -> String {
     name
 }
 
-fn unused_name() -> String {
+/// A name that no image has.
+pub fn unused_name() -> String {
     format!("stead-test:{}", unique("image"))
 }
