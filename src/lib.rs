@@ -38,6 +38,7 @@ pub mod errand;
 pub mod exit;
 pub mod http;
 pub mod install;
+pub mod lock;
 pub mod logs;
 pub mod signal;
 pub mod supervisor;

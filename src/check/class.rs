@@ -102,6 +102,8 @@ pub enum Class {
     ExecFailed,
     /// The file is older than it should be.
     FileTooOld,
+    /// The lock is somebody else's, or nobody's.
+    NotHeld,
     /// It asks for what stead cannot do.
     NotSupported,
     /// stead drains, and opens no connection any more.
@@ -148,6 +150,7 @@ impl Class {
             Self::HttpBody => "http_body",
             Self::ExecFailed => "exec_failed",
             Self::FileTooOld => "file_too_old",
+            Self::NotHeld => "not_held",
             Self::NotSupported => "not_supported",
             Self::Draining => "draining",
             Self::ProbePanicked => "probe_panicked",
@@ -155,7 +158,7 @@ impl Class {
     }
 
     /// Whether asking again soon would do harm: the server counts the attempts, or has no room for another one.
-    pub(super) const fn wants_patience(self) -> bool {
+    pub const fn wants_patience(self) -> bool {
         matches!(self, Self::AuthFailed | Self::AccessDenied | Self::TooManyConnections)
     }
 

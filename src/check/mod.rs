@@ -13,6 +13,7 @@ pub mod files;
 mod flight;
 mod held;
 mod http;
+pub mod lock;
 mod meilisearch;
 pub mod monitor;
 pub mod options;
@@ -229,5 +230,10 @@ pub struct ProbeError {
 impl ProbeError {
     fn new(class: Class, text: impl fmt::Display) -> Self {
         Self { class, text: secret::scrub(&text.to_string()) }
+    }
+
+    /// No answer in time.
+    pub fn timed_out() -> Self {
+        Self::new(Class::Timeout, "no answer in time")
     }
 }

@@ -5,6 +5,7 @@ mod driver;
 pub mod errands;
 pub mod hold;
 mod job;
+pub mod lease;
 pub mod lifecycle;
 pub mod phase;
 pub mod requests;

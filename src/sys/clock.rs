@@ -1,4 +1,4 @@
-//! The two clocks that the child's lines are read by.
+//! The clocks that the child's lines and the lock's lease are read by.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,9 +10,18 @@ pub fn wall_micros() -> u64 {
 
 /// Microseconds since some moment before stead's start, which no change of the wall clock moves; clock_gettime(2).
 pub fn monotonic_micros() -> u64 {
+    read(libc::CLOCK_MONOTONIC)
+}
+
+/// The same, which goes on while the machine is suspended.
+pub fn boot_micros() -> u64 {
+    read(libc::CLOCK_BOOTTIME)
+}
+
+fn read(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is ours to write. Every Linux has this clock.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    // SAFETY: the structure is ours to write. Every Linux has these clocks.
+    unsafe { libc::clock_gettime(clock, &mut now) };
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
     micros(Duration::from_secs(seconds) + Duration::from_nanos(nanos.into()))

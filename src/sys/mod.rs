@@ -11,6 +11,7 @@ pub mod pipe;
 mod poll;
 pub mod process;
 pub mod signals;
+pub mod sockets;
 pub mod spawn;
 pub mod terminal;
 pub mod tree;

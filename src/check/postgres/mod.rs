@@ -4,6 +4,7 @@ mod dialect;
 mod encryption;
 mod failure;
 mod limited;
+pub mod lock;
 mod numbers;
 mod passfile;
 mod role;

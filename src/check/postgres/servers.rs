@@ -17,6 +17,7 @@ use super::failure::failed;
 use super::passfile::Passfile;
 use super::role::{Role, Wanted};
 use super::session::Session;
+use crate::sys::sockets;
 
 /// Where the servers are, and how to log in to any of them.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Servers {
     wanted: Wanted,
     /// For one server; the attempt has its own.
     connect_timeout: Option<Duration>,
+    /// After how long a connection is given up whose server is silent; those of checks have a deadline for each answer.
+    dead_after: Option<Duration>,
     /// The server to begin with.
     first: AtomicUsize,
 }
@@ -60,12 +63,18 @@ const LOOKUP: Duration = Duration::from_millis(500);
 
 impl Servers {
     pub(super) fn new(servers: Vec<Server>, login: Login, encryption: Encryption) -> Self {
-        let (wanted, connect_timeout, first) = (Wanted::Any, None, AtomicUsize::new(0));
-        Self { servers, login, encryption, wanted, connect_timeout, first }
+        let (wanted, first) = (Wanted::Any, AtomicUsize::new(0));
+        let (connect_timeout, dead_after) = (None, None);
+        Self { servers, login, encryption, wanted, connect_timeout, dead_after, first }
     }
 
     pub(super) fn wanting(self, wanted: Wanted, connect_timeout: Option<Duration>) -> Self {
         Self { wanted, connect_timeout, ..self }
+    }
+
+    /// With connections that notice when their server is gone without a word.
+    pub(super) fn noticing(self, dead_after: Duration) -> Self {
+        Self { dead_after: Some(dead_after), ..self }
     }
 
     /// Where a server is.
@@ -158,7 +167,7 @@ impl Servers {
             Place::Path(_) => (Way::Clear, None),
             Place::Host(_) => self.encryption.ways(),
         };
-        let (stream, address) = server.place.connect(progress).await?;
+        let (stream, address) = self.reach(server, progress).await?;
         let settled = self.encryption.settle(stream, &server.host, (way, progress)).await;
         let (error, was_clear) = match settled {
             Err(error) => (error, false),
@@ -175,13 +184,25 @@ impl Servers {
         else {
             return Err(error);
         };
-        let (stream, address) = server.place.connect(progress).await?;
+        let (stream, address) = self.reach(server, progress).await?;
         let stream = self.encryption.settle(stream, &server.host, (other, progress)).await?;
         match self.start(stream, server, progress).await {
             // Refused both ways: it was not the want of TLS, of which the second refusal would speak.
             Err(second) if second.class == error.class && !was_clear => Err(error),
             started => Ok((started?, address)),
         }
+    }
+
+    async fn reach(
+        &self,
+        server: &Server,
+        progress: &Progress,
+    ) -> Result<(Stream, Option<SocketAddr>), ProbeError> {
+        let (stream, address) = server.place.connect(progress).await?;
+        if let (Stream::Tcp(stream), Some(after)) = (&stream, self.dead_after) {
+            sockets::notice_dead_peer(stream, after);
+        }
+        Ok((stream, address))
     }
 
     async fn start(

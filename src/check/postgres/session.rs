@@ -4,14 +4,16 @@
 use std::fmt;
 use std::future::{Future, Ready, poll_fn, ready};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::tls::TlsConnect;
-use tokio_postgres::{Client, Config, Connection, Error, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{
+    AsyncMessage, Client, Config, Connection, Error, SimpleQueryMessage, SimpleQueryRow,
+};
 
 use super::super::stream::Stream;
 use super::super::{Class, ProbeError, Progress, Stage};
@@ -36,6 +38,8 @@ pub(super) struct Session {
     pub(super) unverified: bool,
     /// What the server said last.
     pub(super) role: Role,
+    /// The last of the notifications that have come, where any are listened for.
+    pub(super) heard: Option<String>,
 }
 
 impl Session {
@@ -44,7 +48,8 @@ impl Session {
         // TLS, or its absence, is agreed on already; to the driver the stream is what came of it.
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
         let (client, connection) = config.connect_raw(Limited::new(stream), Settled).await?;
-        Ok(Self { client, connection, server: 0, unverified: false, role: Role::default() })
+        let (role, heard) = (Role::default(), None);
+        Ok(Self { client, connection, server: 0, unverified: false, role, heard })
     }
 
     /// Asks for the role.
@@ -68,15 +73,23 @@ impl Session {
 
     /// The first row of the answer to a query of the simple protocol.
     pub(super) async fn ask(&mut self, query: &str) -> Result<Option<SimpleQueryRow>, Error> {
-        let Self { client, connection, .. } = self;
+        let Self { client, connection, heard, .. } = self;
         let mut answer = pin!(client.simple_query(query));
         let messages = poll_fn(|cx| {
             // The question first: the connection sends what it finds, and then reads.
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(answer);
             }
-            let Poll::Ready(end) = Pin::new(&mut *connection).poll(cx) else {
-                return Poll::Pending;
+            let end = loop {
+                match connection.poll_message(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(Ok(AsyncMessage::Notification(notification)))) => {
+                        *heard = Some(notification.payload().to_owned());
+                    }
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(error))) => break Err(error),
+                    Poll::Ready(None) => break Ok(()),
+                }
             };
             // A server that ends the connection may have said why, in what has been read before its end.
             match (answer.as_mut().poll(cx), end) {

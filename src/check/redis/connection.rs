@@ -148,6 +148,7 @@ pub(super) fn class_of(error: &ServerError) -> Option<Class> {
     match error.code() {
         "NOAUTH" | "WRONGPASS" => Some(Class::AuthFailed),
         "NOPERM" | "DENIED" => Some(Class::AccessDenied),
+        "READONLY" => Some(Class::WrongRole),
         "LOADING" => Some(Class::Starting),
         "MASTERDOWN" => Some(Class::MasterDown),
         "CLUSTERDOWN" => Some(Class::ClusterDown),

@@ -1,15 +1,19 @@
 //! Where a URL leads to and who stead is there, in all the forms that clients of Redis take.
 
+use std::net::SocketAddr;
+
 use percent_encoding::percent_decode_str;
 use redis::ServerError;
 
-use super::connection::Login;
+use super::connection::{Connection, Login};
+use super::stage_of;
 use crate::check::address::Address;
 use crate::check::options::Options;
 use crate::check::secret::Secret;
 use crate::check::stream::Place;
 use crate::check::tls::Tls;
 use crate::check::url::Url;
+use crate::check::{ProbeError, Progress, Stage};
 use crate::value::Wrong;
 
 /// Of Redis and of all that took its protocol over, with TLS and without.
@@ -39,6 +43,22 @@ impl Location {
         let (place, path) = if is_socket { (socket(url)?, "") } else { server(url)? };
         let tls = is_tls.then(|| tls(url, options)).transpose()?;
         Ok(Self { place, tls, login: login(url, path)? })
+    }
+
+    /// A new connection, logged in: to its own place, or to another one of the same cluster.
+    pub(super) async fn open(
+        &self,
+        place: &Place,
+        progress: &Progress,
+    ) -> Result<(Connection, Option<SocketAddr>), ProbeError> {
+        let (mut stream, address) = place.connect(progress).await?;
+        if let Some(tls) = &self.tls {
+            stream = tls.handshake(stream, place.host(), progress).await?;
+        }
+        progress.enter(Stage::Authenticate);
+        let link = Connection::log_in(stream, &self.login).await;
+        let link = link.inspect_err(|error| stage_of(error, progress))?;
+        Ok((link, address))
     }
 }
 

@@ -2,9 +2,9 @@
 
 mod connection;
 mod location;
+pub mod lock;
 mod verdict;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,11 +14,10 @@ use tokio::time::timeout;
 use super::held::{Held, Slot};
 use super::options::Options;
 use super::stream::Place;
-use super::tls::Tls;
 use super::url::Url;
 use super::{Class, Pass, ProbeError, Progress, Stage};
 use crate::value::Wrong;
-use connection::{Connection, Failure, Login, class_of};
+use connection::{Connection, Failure, class_of};
 use location::Location;
 use verdict::{Facts, Role, Wanted};
 
@@ -35,9 +34,7 @@ const GOODBYE: Duration = Duration::from_millis(200);
 /// it. With a list, that the key is a list or not there. Nothing is written.
 #[derive(Debug)]
 pub struct RedisTarget {
-    place: Place,
-    tls: Option<Tls>,
-    login: Login,
+    location: Location,
     wanted: Wanted,
     list: Option<String>,
     info: Question,
@@ -62,7 +59,7 @@ struct Question {
 impl RedisTarget {
     /// The target of a URL: `redis://[[user]:password@]host[:port][/database]`, `rediss:`, `redis+unix:///path`.
     pub fn parse(url: &Url, options: &mut Options) -> Result<Self, Wrong> {
-        let Location { place, login, tls } = Location::parse(url, options)?;
+        let location = Location::parse(url, options)?;
         let role = options.take_as("role", Role::parse)?;
         let list = options.take("list").filter(|key| !key.is_empty());
         let messages = options.take_number("max_messages")?;
@@ -70,9 +67,7 @@ impl RedisTarget {
             return Err("stead_max_messages needs stead_list".to_owned());
         }
         Ok(Self {
-            place,
-            tls,
-            login,
+            location,
             wanted: Wanted { role, messages },
             list,
             info: Question::default(),
@@ -125,7 +120,9 @@ impl RedisTarget {
     }
 
     async fn leads_elsewhere(&self, held: &Held<Session>, progress: &Progress) -> bool {
-        let (Place::Host(host), Some(peer)) = (&self.place, held.address) else { return false };
+        let (Place::Host(host), Some(peer)) = (&self.location.place, held.address) else {
+            return false;
+        };
         match timeout(LOOKUP, host.resolve(progress)).await {
             Ok(Ok(found)) => !found.contains(&peer),
             // That the resolver is gone says nothing of the server.
@@ -135,7 +132,7 @@ impl RedisTarget {
 
     /// A round on a new connection.
     async fn ask_new(&self, progress: &Progress) -> Result<(Held<Session>, Facts), ProbeError> {
-        let (mut link, address) = self.open(&self.place, progress).await?;
+        let (mut link, address) = self.location.open(&self.location.place, progress).await?;
         let facts = self.ask(&mut link, progress).await.map_err(|failure| {
             let error = failure.explain(Class::Protocol);
             stage_of(&error, progress);
@@ -143,22 +140,6 @@ impl RedisTarget {
         })?;
         let session = Session { role: facts.role(), link };
         Ok((self.held.begin(session, address), facts))
-    }
-
-    /// A new connection, logged in.
-    async fn open(
-        &self,
-        place: &Place,
-        progress: &Progress,
-    ) -> Result<(Connection, Option<SocketAddr>), ProbeError> {
-        let (mut stream, address) = place.connect(progress).await?;
-        if let Some(tls) = &self.tls {
-            stream = tls.handshake(stream, place.host(), progress).await?;
-        }
-        progress.enter(Stage::Authenticate);
-        let link = Connection::log_in(stream, &self.login).await;
-        let link = link.inspect_err(|error| stage_of(error, progress))?;
-        Ok((link, address))
     }
 
     /// All questions of a round.
@@ -188,10 +169,10 @@ impl RedisTarget {
     ) -> Result<u64, Failure> {
         let answer = match link.ask(question).await {
             Err(Failure::Refused(error)) if error.code() == "MOVED" => {
-                let place = location::moved_to(&error, &self.place);
+                let place = location::moved_to(&error, &self.location.place);
                 let place = place.ok_or(Failure::Malformed("moved to no address"))?;
                 let (mut node, _) =
-                    self.open(&place, progress).await.map_err(Failure::Elsewhere)?;
+                    self.location.open(&place, progress).await.map_err(Failure::Elsewhere)?;
                 progress.enter(Stage::Query);
                 let answer = node.ask(question).await?;
                 node.quit().await;
