@@ -5,6 +5,7 @@ mod live;
 mod run;
 mod serve;
 mod show_config;
+mod sidecar;
 mod stand_in;
 mod wait;
 
@@ -99,11 +100,12 @@ fn obey(request: Request, inherited: &Inherited) -> Result<Exit, Failure> {
     errand::remember(*inherited);
     match request {
         Request::Run(flags, command) => run::run(&flags, &command, inherited),
+        Request::Sidecar(flags) => sidecar::run(&flags, inherited),
         Request::Check { group, quiet } => Ok(check(group, quiet)),
         Request::CheckUrls { urls, quiet } => check_urls::run(urls, quiet),
         Request::CheckAll { quiet } => check_urls::run_all(quiet),
         Request::Wait { urls, patience, command } => wait::run(urls, patience, &command, inherited),
-        Request::Config { flags, json } => show_config::run(&flags, json),
+        Request::Config { role, flags, json } => show_config::run(role, &flags, json),
         Request::Install(path) => Ok(print(&format!("installed {}\n", install(&path)?.display()))),
         Request::Print(text) => Ok(print(&text)),
     }

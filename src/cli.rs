@@ -7,13 +7,15 @@ use lexopt::{Arg, Parser};
 
 use crate::config::setting::{SETTINGS, Setting, suggestion};
 use crate::config::value::{self, Patience};
-use crate::config::{Flag, Mistake, text};
+use crate::config::{Flag, Mistake, Role, text};
 
 /// What a command line asks for.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Request {
     /// `stead run`: the options, and the command with its arguments.
     Run(Vec<Flag>, Vec<OsString>),
+    /// `stead sidecar`: the options.
+    Sidecar(Vec<Flag>),
     /// `stead check`.
     Check {
         /// Which group of checks is asked for.
@@ -44,7 +46,9 @@ pub enum Request {
     },
     /// `stead config`.
     Config {
-        /// The options, as `run` would take them.
+        /// Whose options they are.
+        role: Role,
+        /// The options, as `run` or `sidecar` would take them.
         flags: Vec<Flag>,
         /// As JSON.
         json: bool,
@@ -90,7 +94,7 @@ impl Group {
 const NO_COMMAND: &str = "no command to run. In a Dockerfile, setting ENTRYPOINT empties the base image's CMD and drops its \
     own entrypoint: repeat both, as in ENTRYPOINT [\"/stead\",\"run\",\"--\",\"/docker-entrypoint.sh\"] and CMD [\"nginx\",\"-g\",\"daemon off;\"]";
 
-const COMMANDS: [&str; 6] = ["run", "check", "wait", "config", "install", "help"];
+const COMMANDS: [&str; 7] = ["run", "sidecar", "check", "wait", "config", "install", "help"];
 
 /// Reads the arguments after the program's name.
 pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
@@ -99,6 +103,7 @@ pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
     };
     match command.to_str() {
         Some("run") => parse_run(rest),
+        Some("sidecar") => parse_sidecar(rest),
         Some("check") => parse_check(rest),
         Some("wait") => parse_wait(rest),
         Some("config") => parse_config(rest),
@@ -133,13 +138,33 @@ fn parse_run(rest: &[OsString]) -> Result<Request, Mistake> {
     Err(Mistake::at("run", NO_COMMAND))
 }
 
+fn parse_sidecar(rest: &[OsString]) -> Result<Request, Mistake> {
+    let mut parser = Parser::from_args(rest);
+    let mut flags = Vec::new();
+    while let Some(arg) = parser.next().map_err(unreadable)? {
+        match arg {
+            Arg::Long("help") | Arg::Short('h') => return Ok(Request::Print(usage())),
+            Arg::Long(name) => {
+                let setting = known_flag(name)?;
+                flags.push(flag(&mut parser, setting)?);
+            }
+            Arg::Short(letter) => return Err(unknown_letter(letter)),
+            Arg::Value(_) => {
+                return Err(Mistake::at("sidecar", "takes no command (stead run -- CMD does)"));
+            }
+        }
+    }
+    Ok(Request::Sidecar(flags))
+}
+
 fn parse_config(rest: &[OsString]) -> Result<Request, Mistake> {
     let mut parser = Parser::from_args(rest);
-    let (mut flags, mut json) = (Vec::new(), false);
+    let (mut flags, mut json, mut role) = (Vec::new(), false, Role::Wrapper);
     while let Some(arg) = parser.next().map_err(unreadable)? {
         match arg {
             Arg::Long("help") | Arg::Short('h') => return Ok(Request::Print(usage())),
             Arg::Long("json") => json = true,
+            Arg::Long("sidecar") => role = Role::Sidecar,
             Arg::Long(name) => {
                 let setting = known_flag(name)?;
                 flags.push(flag(&mut parser, setting)?);
@@ -149,7 +174,7 @@ fn parse_config(rest: &[OsString]) -> Result<Request, Mistake> {
             Arg::Value(_) => break,
         }
     }
-    Ok(Request::Config { flags, json })
+    Ok(Request::Config { role, flags, json })
 }
 
 fn parse_check(rest: &[OsString]) -> Result<Request, Mistake> {
@@ -292,19 +317,23 @@ fn usage() -> String {
     let mut text = concat!(
         "stead ", env!("CARGO_PKG_VERSION"), ": PID 1 for any container\n\n",
         "  stead run [OPTIONS] -- CMD [ARG...]      start CMD, forward signals, drain, reap, serve /livez /readyz /startupz\n",
+        "  stead sidecar [OPTIONS]                  the same for an app in another container: no CMD, nothing is started\n",
         "  stead check [live|ready|startup] [-q]    ask the running stead; exit 0 or 1 (HEALTHCHECK)\n",
         "  stead check [-q] URL...|--all            check these, or all that is configured, once and directly; exit 0 or 1\n",
         "  stead wait [URL...] [--timeout 60s] [-- CMD [ARG...]]\n",
         "                                           wait until these, or the required dependencies, are up; then become CMD\n",
-        "  stead config [--json] [OPTIONS]          the configuration as understood, and where each value came from\n",
+        "  stead config [--json] [--sidecar] [OPTIONS]\n",
+        "                                           the configuration as understood, and where each value came from\n",
         "  stead install PATH                       copy stead to PATH, for instance into a shared volume\n\n",
-        "Each option is also a variable (--drain-delay: STEAD_DRAIN_DELAY) and a key of the file (drain_delay).\n\n",
+        "Each option is also a variable (--drain-delay: STEAD_DRAIN_DELAY) and a key of the file (drain_delay).\n",
+        "Those marked * are of `stead run` alone.\n\n",
     )
     .to_owned();
     for setting in SETTINGS {
         let name = if setting.flag { setting.flag_name() } else { setting.variable() };
+        let mark = if Role::Sidecar.takes(setting.key) { ' ' } else { '*' };
         let left = format!("{name} {}", setting.form);
-        text.push_str(&format!("  {left:38} {} [{}]\n", setting.about, setting.default));
+        text.push_str(&format!(" {mark}{left:38} {} [{}]\n", setting.about, setting.default));
     }
     text
 }

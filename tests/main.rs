@@ -54,6 +54,7 @@ mod readiness;
 mod reaping;
 mod redis;
 mod secrets;
+mod sidecar;
 mod signals;
 mod spawn;
 mod terminal;

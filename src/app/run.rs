@@ -31,7 +31,7 @@ use crate::sys::signals::{Inherited, SignalFd};
 use crate::sys::{descriptors, memory};
 
 /// How long the last lines of the log are waited for where its reader is stuck, which must not hold up the end.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// `stead run`, in its fixed order: signals (blocked by now), configuration, subreaper, port, child.
 pub(super) fn run(
@@ -59,7 +59,7 @@ pub(super) fn run(
         command.find()?;
     }
     let listener = bind(config.listen)?;
-    log_start(&config, own, listener.as_ref());
+    log_start(&config, listener.as_ref());
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
     let inbox = errand::open().map_err(Failure::system("make a bell"))?;
@@ -124,7 +124,7 @@ fn style(output: &Output, labels: &Labels, schema: LogSchema, env: &Environment)
     Style { schema, labels: labels.clone(), strip_ansi: output.strip_ansi, redactions }
 }
 
-fn bind(listen: Listen) -> Result<Option<TcpListener>, Failure> {
+pub(super) fn bind(listen: Listen) -> Result<Option<TcpListener>, Failure> {
     http::bind(listen).map_err(|error| {
         let address = match listen {
             Listen::At(address) => address.to_string(),
@@ -134,7 +134,9 @@ fn bind(listen: Listen) -> Result<Option<TcpListener>, Failure> {
     })
 }
 
-fn log_start(config: &Config, own: Pid, listener: Option<&TcpListener>) {
+/// The first event: what stead is, and what it was told.
+pub(super) fn log_start(config: &Config, listener: Option<&TcpListener>) {
+    let own = Pid::own();
     for (variable, reason) in &config.ignored {
         warn!(variable, reason, "setting ignored");
     }
@@ -149,6 +151,7 @@ fn log_start(config: &Config, own: Pid, listener: Option<&TcpListener>) {
     let grace = config.terms.grace;
     info!(
         version = env!("CARGO_PKG_VERSION"),
+        role = config.role.name(),
         pid = own.number(),
         pid1 = own.is_init(),
         listen,

@@ -49,11 +49,13 @@ pub struct Groups {
     pub live: bool,
     /// `/startupz`.
     pub startup: bool,
+    /// What it asks starts only after this stead has: in `/livez` it counts from its first pass on.
+    pub starts_later: bool,
 }
 
 impl Default for Groups {
     fn default() -> Self {
-        Self { ready: true, live: false, startup: false }
+        Self { ready: true, live: false, startup: false, starts_later: false }
     }
 }
 

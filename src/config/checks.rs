@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::configured::{Configured, What};
 use super::discovery::{self, Found, same};
-use super::plan::{Origin, Plan, Shown};
+use super::plan::{Counting, Origin, Plan, Shown};
 use super::setting::suggestion;
 use super::source::{Source, Text};
 use super::{App, Environment, Mistake, ReadFile};
@@ -63,7 +63,7 @@ impl Plans {
                 let url = source.read(read, &mut Options::default());
                 let plan = Plan::new(name, variable.clone(), Origin::Source(source));
                 // All of it has to be understood now: later, what is wrong is a mistake of stead's own sources.
-                match url.and_then(|url| plan.parts(read, false).map(|_| url)) {
+                match url.and_then(|url| plan.parts(read, Counting::default()).map(|_| url)) {
                     Ok(url) if known.iter().any(|one| same(&url, one, dependency.port)) => {}
                     Ok(url) => {
                         known.push(url);
@@ -124,12 +124,12 @@ impl Plans {
         Ok(())
     }
 
-    /// Makes the checks. `live` puts the app's own into that group.
-    pub(super) fn make(self, live: bool, read: ReadFile) -> Result<Checks, Mistake> {
+    /// Makes the checks.
+    pub(super) fn make(self, counting: Counting, read: ReadFile) -> Result<Checks, Mistake> {
         let mut checks = Checks { ignored: self.ignored, ..Checks::default() };
         for plan in self.plans {
             let is_own = plan.is_own();
-            let (check, shown) = plan.make(live, read)?;
+            let (check, shown) = plan.make(counting, read)?;
             if is_own {
                 checks.app.push(check)
             } else {

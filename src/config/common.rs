@@ -100,7 +100,7 @@ fn show_need(need: Need) -> &'static str {
 
 /// One or more of `ready`, `live` and `startup`.
 fn groups(text: &str) -> Result<Groups, Wrong> {
-    let mut groups = Groups { ready: false, live: false, startup: false };
+    let mut groups = Groups { ready: false, ..Groups::default() };
     for name in text.split([',', ' ']).filter(|name| !name.is_empty()) {
         match name {
             "ready" => groups.ready = true,

@@ -10,6 +10,7 @@ mod file;
 mod libpq;
 mod output;
 mod plan;
+mod role;
 pub mod setting;
 mod source;
 mod sources;
@@ -25,7 +26,9 @@ use tracing::level_filters::LevelFilter;
 use checks::Plans;
 pub use environment::{Environment, Labels};
 pub use output::{Logs, Output};
+use plan::Counting;
 pub use plan::Shown;
+pub use role::Role;
 pub use sources::DEFAULT_FILE;
 use sources::Sources;
 pub use urls::checks_of_urls;
@@ -136,6 +139,8 @@ pub struct Events {
 /// The configuration as understood.
 #[derive(Debug)]
 pub struct Config {
+    /// What stead is to the app.
+    pub role: Role,
     /// What was agreed about the end.
     pub terms: Terms,
     /// Signals go to the child's process group.
@@ -178,11 +183,22 @@ pub struct Row {
 }
 
 impl Config {
-    /// Puts the configuration together, or says the first mistake.
+    /// Puts the configuration of `stead run` together, or says the first mistake.
     pub fn load(flags: &[Flag], env: &Environment, read: ReadFile) -> Result<Self, Mistake> {
+        Self::load_for(Role::Wrapper, flags, env, read)
+    }
+
+    /// Puts together what a stead in this role takes, or says the first mistake.
+    pub fn load_for(
+        role: Role,
+        flags: &[Flag],
+        env: &Environment,
+        read: ReadFile,
+    ) -> Result<Self, Mistake> {
         let mut from = Sources::collect(flags, env, read)?;
+        from.keep_those_of(role, flags)?;
         let listen = from.listen()?;
-        let terms = from.terms()?;
+        let terms = from.terms(role)?;
         let signal_group = from.switch("signal_group")?;
         let wait = from.one("wait", value::wait)?.unwrap_or_default();
         from.show("wait", value::show_patience(wait));
@@ -204,13 +220,14 @@ impl Config {
         }
         let tables = configured::of_tables(std::mem::take(&mut from.tables))?;
         plans.configure([tables, configured::of_variables(env)?, configured::of_flags(flags)?])?;
-        let checks = plans.make(app.live, read)?;
+        let checks = plans.make(Counting { live: app.live, role }, read)?;
         // A worker that shares an environment file switches its port off knowingly.
         if app.live && checks.app.is_empty() && !from.has("app_port") {
             let wrong = "there is no check of the app (set --app-port or --app-url)";
             return Err(Mistake::at(from.place("app_live"), wrong));
         }
         Ok(Self {
+            role,
             terms,
             signal_group,
             wait,
@@ -224,7 +241,7 @@ impl Config {
             events,
             labels: env.labels(),
             ignored: from.ignored.into_iter().chain(checks.ignored).collect(),
-            rows: from.rows,
+            rows: from.rows.into_iter().filter(|row| role.takes(row.key)).collect(),
         })
     }
 

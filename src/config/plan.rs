@@ -1,8 +1,10 @@
 //! One check on its way from what was said of it to what is asked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::common::Common;
+use super::role::Role;
 use super::source::Source;
 use super::{Mistake, ReadFile};
 use crate::check::monitor::Schedule;
@@ -27,6 +29,15 @@ pub(super) struct Plan {
     pub(super) keys: Vec<(String, String)>,
     /// Whether a setting of its own names it, so that nothing else may.
     pub(super) settled: bool,
+}
+
+/// What decides where checks count that do not say so themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counting {
+    /// The app's own count in `live`.
+    pub(super) live: bool,
+    /// What stead is to the app.
+    pub(super) role: Role,
 }
 
 /// What is asked.
@@ -70,14 +81,18 @@ impl Plan {
         self.name == "app" || self.name.starts_with("app-")
     }
 
-    /// The check, and how it is shown. `live` puts the app's own into that group.
-    pub(super) fn make(self, live: bool, read: ReadFile) -> Result<(Check, Shown), Mistake> {
+    /// The check, and how it is shown.
+    pub(super) fn make(
+        self,
+        counting: Counting,
+        read: ReadFile,
+    ) -> Result<(Check, Shown), Mistake> {
         let files = match &self.origin {
             Origin::Port(_) => Vec::new(),
             Origin::Source(source) => source.files(),
         };
         let Parts { target, common, url, options } =
-            self.parts(read, live).map_err(|wrong| self.mistake(wrong))?;
+            self.parts(read, counting).map_err(|wrong| self.mistake(wrong))?;
         let Common { schedule, startup, runtime, groups } = common;
         let shown = Shown {
             key: format!("check.{}", self.name),
@@ -89,13 +104,13 @@ impl Plan {
         let recipe = if files.is_empty() {
             Recipe::fixed(target)
         } else {
-            Recipe::of_files(target, files, move |read| Ok(self.parts(read, live)?.target))
+            Recipe::of_files(target, files, move |read| Ok(self.parts(read, counting)?.target))
         };
         Ok((Check { name, recipe, schedule, startup, runtime, groups }, shown))
     }
 
     /// All that is to be known of it, or what is wrong.
-    pub(super) fn parts(&self, read: ReadFile, live: bool) -> Result<Parts, Wrong> {
+    pub(super) fn parts(&self, read: ReadFile, counting: Counting) -> Result<Parts, Wrong> {
         let mut options = Options::default();
         for (name, text) in &self.options {
             options.add(name, text);
@@ -104,7 +119,17 @@ impl Plan {
             Origin::Port(_) => None,
             Origin::Source(source) => Some(source.read(read, &mut options)?),
         };
-        let common = Common::take(&mut options, self.default(url.as_ref(), live), self.is_own())?;
+        let default = self.default(url.as_ref(), counting);
+        let mut common = Common::take(&mut options, default, self.is_own())?;
+        if counting.role == Role::Sidecar {
+            // The app starts only when the sidecar has: what waited for the app would wait for ever.
+            common.groups.startup &= !self.is_own() && common.startup == Need::Required;
+            common.groups.starts_later = self.is_own();
+            if self.is_own() {
+                // However long the app is held back, it is to be found soon after it came up.
+                common.schedule.eager = Duration::MAX;
+            }
+        }
         let mut shown: BTreeMap<String, String> = common.shown().into_iter().collect();
         shown.extend(options.clone().into_pairs().into_iter().map(masked));
         let target = match (&self.origin, &url) {
@@ -122,11 +147,12 @@ impl Plan {
         Ok(Parts { target, common, url, options: shown })
     }
 
-    fn default(&self, url: Option<&Url>, live: bool) -> Common {
+    fn default(&self, url: Option<&Url>, Counting { live, role }: Counting) -> Common {
         let is_own = self.is_own();
         let optional = url.is_some_and(|url| url.kind() == "meilisearch");
         let need = if optional { Need::Degraded } else { Need::Required };
-        let groups = Groups { ready: true, live: is_own && live, startup: is_own };
+        let startup = is_own == (role == Role::Wrapper);
+        let groups = Groups { live: is_own && live, startup, ..Groups::default() };
         Common { schedule: Schedule::default(), startup: need, runtime: need, groups }
     }
 

@@ -9,7 +9,9 @@ use tracing::level_filters::LevelFilter;
 
 use super::setting::by_key;
 use super::value::{self, Wrong};
-use super::{App, Environment, Events, Flag, Listen, LogFormat, Mistake, ReadFile, Row, file};
+use super::{
+    App, Environment, Events, Flag, Listen, LogFormat, Mistake, ReadFile, Role, Row, file,
+};
 use crate::signal::Signal;
 use crate::supervisor::Terms;
 
@@ -19,14 +21,14 @@ pub const DEFAULT_FILE: &str = "/etc/stead.toml";
 const DEFAULT_PORT: u16 = 9321;
 
 /// The texts of one setting, from the highest source that has it.
-struct Raw {
+pub(super) struct Raw {
     texts: Vec<String>,
-    place: String,
+    pub(super) place: String,
 }
 
 /// All sources, laid over each other.
 pub(super) struct Sources {
-    raw: HashMap<&'static str, Raw>,
+    pub(super) raw: HashMap<&'static str, Raw>,
     pub(super) tables: Vec<file::Table>,
     pub(super) rows: Vec<Row>,
     pub(super) ignored: Vec<(String, Wrong)>,
@@ -129,7 +131,7 @@ impl Sources {
         Ok(listen)
     }
 
-    pub(super) fn terms(&mut self) -> Result<Terms, Mistake> {
+    pub(super) fn terms(&mut self, role: Role) -> Result<Terms, Mistake> {
         let grace = self.duration("grace", Duration::from_secs(30))?;
         let drain_delay = self.duration("drain_delay", Duration::ZERO)?;
         if !drain_delay.is_zero() && drain_delay >= grace {
@@ -164,7 +166,7 @@ impl Sources {
             clean_stop_ok,
             remap_exit,
             drains: true,
-            child: true,
+            child: role.has_child(),
         })
     }
 

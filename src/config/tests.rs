@@ -20,6 +20,10 @@ fn load(flags: &[Flag], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
     Config::load(flags, &environment(variables), &no_file)
 }
 
+fn load_sidecar(flags: &[Flag], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
+    Config::load_for(Role::Sidecar, flags, &environment(variables), &no_file)
+}
+
 fn mistake(flags: &[Flag], variables: &[(&str, &str)]) -> String {
     load(flags, variables).unwrap_err().to_string()
 }
@@ -170,4 +174,61 @@ fn a_check_is_added_by_a_variable_and_named_after_it() {
             .starts_with("STEAD_CHECK_DB: a scheme that stead does not know (it knows postgres,"),
         "{unknown}"
     );
+}
+
+#[test]
+fn a_sidecar_passes_over_what_is_of_run_and_says_so_once() {
+    let shared = [("STEAD_STOP_SIGNAL", "nonsense"), ("STEAD_LOGS", "json"), ("STEAD_GRACE", "9s")];
+    let config = load_sidecar(&[], &shared).unwrap();
+    assert_eq!(config.terms.grace, Duration::from_secs(9));
+    assert_eq!((config.terms.stop_signal, config.output.logs), (None, Logs::Raw));
+    let [(places, reason)] = &config.ignored[..] else { panic!("{:?}", config.ignored) };
+    assert_eq!(places, "STEAD_LOGS, STEAD_STOP_SIGNAL");
+    assert!(reason.starts_with("of `stead run` alone"), "{reason}");
+    assert!(config.rows.iter().all(|row| Role::Sidecar.takes(row.key)));
+}
+
+#[test]
+fn on_a_sidecars_own_command_line_what_is_of_run_is_a_mistake() {
+    for setting in setting::SETTINGS {
+        let flags = [(setting.key, "on".to_owned())];
+        let said = load_sidecar(&flags, &[]).err().map(|mistake| mistake.to_string());
+        let is_refused = said.is_some_and(|said| said.contains(": an option of `stead run`"));
+        assert_eq!(is_refused, !Role::Sidecar.takes(setting.key), "{}", setting.key);
+    }
+}
+
+#[test]
+fn in_a_sidecar_start_up_waits_for_the_required_dependencies_and_never_for_the_app() {
+    let variables = [
+        ("PORT", "8080"),
+        ("STEAD_CHECK_APP_WORKER", "file:///tmp/beat?stead_group=startup,ready"),
+        ("REDIS_URL", "redis://cache"),
+        ("STEAD_CHECK_SEARCH", "tcp://search:7700?stead_required=off"),
+        ("STEAD_CHECK_AUDIT", "tcp://audit:1?stead_group=ready"),
+        ("STEAD_APP_LIVE", "on"),
+    ];
+    let groups = |config: Config| -> Vec<(String, bool, bool)> {
+        let checks = config.app_checks.into_iter().chain(config.checks);
+        checks.map(|check| (check.name, check.groups.startup, check.groups.live)).collect()
+    };
+    let named = |list: [(&str, bool, bool); 5]| -> Vec<(String, bool, bool)> {
+        list.into_iter().map(|(name, startup, live)| (name.to_owned(), startup, live)).collect()
+    };
+    let expected = [
+        ("app", false, true),
+        ("app-worker", false, false),
+        ("redis", true, false),
+        ("audit", false, false),
+        ("search", false, false),
+    ];
+    assert_eq!(groups(load_sidecar(&[], &variables).unwrap()), named(expected));
+    let expected = [
+        ("app", true, true),
+        ("app-worker", true, false),
+        ("redis", false, false),
+        ("audit", false, false),
+        ("search", false, false),
+    ];
+    assert_eq!(groups(load(&[], &variables).unwrap()), named(expected));
 }

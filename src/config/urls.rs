@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::plan::{Origin, Plan};
+use super::plan::{Counting, Origin, Plan};
 use super::source::{Source, Text};
 use super::{Mistake, ReadFile, text};
 use crate::check::options::Options;
@@ -23,7 +23,7 @@ pub fn checks_of_urls(
         let parsed = Url::parse(&url, &mut Options::default());
         let name = name(&parsed.map_err(|wrong| Mistake::at(&place, wrong))?);
         let plan = Plan::new(name, place, Origin::Source(Source::url(Text::Given(url))));
-        let (check, _) = plan.make(false, read)?;
+        let (check, _) = plan.make(Counting::default(), read)?;
         Ok(Check { startup: Need::Required, runtime: Need::Required, ..check })
     });
     let mut checks: Vec<Check> = made.collect::<Result<_, _>>()?;

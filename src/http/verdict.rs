@@ -82,8 +82,10 @@ fn has_started(phase: Phase, findings: &[Finding]) -> bool {
 /// say down: what is not known is no reason to kill.
 fn judge_live(phase: Phase, all: &[Finding], counted: &[Finding]) -> Verdict {
     let counting = phase == Phase::Running && has_started(phase, all);
-    let is_down =
-        |finding: &Finding| finding.need == Need::Required && finding.state == State::Down;
+    let is_down = |finding: &Finding| {
+        let has_begun = finding.status.passed || !finding.groups.starts_later;
+        has_begun && finding.need == Need::Required && finding.state == State::Down
+    };
     let down = counting && counted.iter().any(is_down);
     if down || phase == Phase::Finished { Verdict::Unavailable } else { Verdict::Ok }
 }
@@ -126,7 +128,7 @@ mod tests {
     use crate::check::Status;
     use crate::check::registry::Groups;
 
-    const LIVE: Groups = Groups { ready: true, live: true, startup: true };
+    const LIVE: Groups = Groups { ready: true, live: true, startup: true, starts_later: false };
 
     fn finding(name: &str, state: State) -> Finding {
         Finding::example(name, state)
@@ -185,6 +187,18 @@ mod tests {
             assert_eq!(verdict(group), Verdict::Standby);
         }
         assert_eq!((Verdict::Standby.is_success(), Verdict::Standby.name()), (false, "standby"));
+    }
+
+    #[test]
+    fn what_starts_later_ends_no_life_before_its_first_pass() {
+        let later = Groups { startup: false, starts_later: true, ..LIVE };
+        let down = |passed| {
+            let status = Status { passed, ..finding("app", State::Down).status };
+            [Finding { groups: later, status, ..finding("app", State::Down) }]
+        };
+        let live = |findings: &[Finding]| judge(Group::Live, Phase::Running, findings, findings);
+        assert_eq!(live(&down(false)), Verdict::Ok);
+        assert_eq!(live(&down(true)), Verdict::Unavailable);
     }
 
     #[test]
