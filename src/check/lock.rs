@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-pub use super::postgres::lock::PostgresLock;
-pub use super::redis::lock::RedisLock;
-
 use super::options::Options;
 use super::url::Url;
-use super::{ProbeError, Progress, postgres, redis};
+use super::{PostgresLock, PostgresSession, ProbeError, Progress, RedisLock, RedisSession};
 use crate::value::Wrong;
 
 /// What a lock is for: no two services on one server share one, and no two purposes of a service.
@@ -60,9 +57,9 @@ pub enum Target {
 #[derive(Debug)]
 pub enum Session<'a> {
     /// To a Postgres.
-    Postgres(Box<postgres::lock::Session>),
+    Postgres(Box<PostgresSession>),
     /// To a Redis.
-    Redis(redis::lock::Session<'a>),
+    Redis(RedisSession<'a>),
 }
 
 impl Target {

@@ -36,6 +36,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::redis::RedisTarget;
+pub use self::redis::lock::{RedisLock, RedisSession};
 use crate::value::Wrong;
 pub use amqp::AmqpTarget;
 pub use class::{Class, Stage};
@@ -45,6 +46,7 @@ pub use http::HttpTarget;
 pub use meilisearch::MeilisearchTarget;
 use options::Options;
 pub use postgres::PostgresTarget;
+pub use postgres::lock::{PostgresLock, PostgresSession};
 pub use status::{State, Status};
 pub use tcp::TcpTarget;
 pub use tls_target::TlsTarget;

@@ -11,7 +11,7 @@ use super::dialect;
 use super::failure::failed;
 use super::role::Wanted;
 use super::servers::Servers;
-use super::session::{Session as Link, text};
+use super::session::{Session, text};
 use crate::value::Wrong;
 
 /// How often it is looked whether a connection keeps its session while another one is in a transaction. PgBouncer gives
@@ -31,8 +31,8 @@ pub struct PostgresLock {
 
 /// A session that waits for the lock or holds it.
 #[derive(Debug)]
-pub struct Session {
-    link: Link,
+pub struct PostgresSession {
+    link: Session,
     /// The server's process that is this session.
     backend: String,
     key: i64,
@@ -51,9 +51,9 @@ impl PostgresLock {
         &self,
         name: &Name,
         progress: &Progress,
-    ) -> Result<Session, ProbeError> {
+    ) -> Result<PostgresSession, ProbeError> {
         let (link, _) = self.servers.connect(Wanted::Primary, progress).await?;
-        let mut session = Session { link, backend: String::new(), key: name.key() };
+        let mut session = PostgresSession { link, backend: String::new(), key: name.key() };
         progress.enter(Stage::Query);
         session.ask(&settings(self.dead_after)).await?;
         session.backend = session.ask_backend().await?;
@@ -67,7 +67,7 @@ impl PostgresLock {
     /// its own, or takes it from it.
     async fn refuse_shared(
         &self,
-        session: &mut Session,
+        session: &mut PostgresSession,
         progress: &Progress,
     ) -> Result<(), ProbeError> {
         let (mut other, _) = self.servers.connect(Wanted::Primary, &progress.aside()).await?;
@@ -117,7 +117,7 @@ fn settings(dead_after: Duration) -> String {
     )
 }
 
-impl Session {
+impl PostgresSession {
     /// Takes the lock if nobody has it. The fence is a transaction's number: they grow for as long as the database
     /// lives, and go with it to its standbys.
     pub(in crate::check) async fn take(

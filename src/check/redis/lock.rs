@@ -46,7 +46,7 @@ pub struct RedisLock {
 /// A connection by which the lock is waited for or held. The key is what holds it: a connection that is lost is made
 /// anew.
 #[derive(Debug)]
-pub struct Session<'a> {
+pub struct RedisSession<'a> {
     lock: &'a RedisLock,
     link: Connection,
     /// Where the key is, if it is elsewhere in the cluster.
@@ -66,17 +66,17 @@ impl RedisLock {
         &self,
         name: &Name,
         progress: &Progress,
-    ) -> Result<Session<'_>, ProbeError> {
+    ) -> Result<RedisSession<'_>, ProbeError> {
         let (link, _) = self.location.open(&self.location.place, progress).await?;
         let random = RandomState::new();
         let token = format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1));
         // What is in braces decides the node in a cluster (redis.io, "Redis cluster specification").
         let key = format!("stead:{{{}}}", name.text());
-        Ok(Session { lock: self, link, moved: None, key, token })
+        Ok(RedisSession { lock: self, link, moved: None, key, token })
     }
 }
 
-impl Session<'_> {
+impl RedisSession<'_> {
     pub(in crate::check) async fn take(
         &mut self,
         progress: &Progress,
