@@ -38,6 +38,7 @@ mod http_checks;
 mod hung_files;
 mod install;
 mod isolation;
+mod kubernetes;
 mod log_events;
 mod meilisearch;
 mod metrics;

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -51,6 +51,23 @@ pub fn connect(port: u16) -> std::io::Result<TcpStream> {
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
     Ok(stream)
+}
+
+/// The answer to a GET that comes whole within `limit`, the connection included.
+pub fn get(at: SocketAddr, path: &str, limit: Duration) -> Option<Response> {
+    let deadline = Instant::now() + limit;
+    let mut stream = TcpStream::connect_timeout(&at, limit).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        let left = deadline.checked_duration_since(Instant::now())?;
+        stream.set_read_timeout(Some(left.max(Duration::from_millis(1)))).ok()?;
+        match stream.read(&mut part).ok()? {
+            0 => return Response::parse(&answer),
+            length => answer.extend_from_slice(&part[..length]),
+        }
+    }
 }
 
 /// One request with these further headers; `None` when the server did not answer it.

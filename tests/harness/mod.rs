@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod direct;
 pub mod engine;
 pub mod http;
+pub mod kubelet;
 pub mod processes;
 pub mod servers;
 pub mod sys;

@@ -7,12 +7,9 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::engine::images::{python_files, server_files};
+use crate::harness::engine::images::{postgres_files, python_files, server_files};
 
-/// Where Debian has PostgreSQL's programs.
-const POSTGRES: &str = "/usr/lib/postgresql/15";
-
-/// Its client.
+/// PostgreSQL's client.
 pub const PSQL: &str = "/usr/lib/postgresql/15/bin/psql";
 
 /// How nginx is started. Its image has setpriv, which can make it another user's.
@@ -33,22 +30,8 @@ pub fn nginx() -> String {
 
 /// PostgreSQL that makes its data before it starts, as its usual image does. Its socket is in /tmp.
 pub fn postgres() -> String {
-    let program = |name: &str| format!("{POSTGRES}/bin/{name}");
-    // What initdb loads; the rest of the modules is large.
-    let modules = ["dict_snowball.so", "plpgsql.so"].map(|name| format!("{POSTGRES}/lib/{name}"));
-    let script = format!(
-        "cd /tmp && {} -D data -U postgres -A trust -E UTF8 --locale=C --no-sync && \
-         exec {} -D data -c unix_socket_directories=/tmp -c fsync=off",
-        program("initdb"),
-        program("postgres")
-    );
-    let files = [program("initdb"), PSQL.to_owned()].into_iter().chain(modules);
-    files
-        .fold(server_files(&program("postgres")), |files, file| files.program(&file))
-        .tree("/usr/share/postgresql/15")
-        .static_program("/bin/busybox", "/bin/sh")
-        .change(format!("CMD {}", json!(["/bin/sh", "-c", script])))
-        .import()
+    let (files, script) = postgres_files("true", "");
+    files.program(PSQL).change(format!("CMD {}", json!(["/bin/sh", "-c", script]))).import()
 }
 
 /// Python with the app that dies of an exception.

@@ -125,6 +125,27 @@ pub fn python_files() -> (Files, String) {
     (server_files(&python).tree(&library), python)
 }
 
+/// This machine's PostgreSQL, to add to, and the shell script that makes its data, does `prepare` there and becomes the
+/// server, with these further options. Its socket is in /tmp.
+pub fn postgres_files(prepare: &str, options: &str) -> (Files, String) {
+    let home = "/usr/lib/postgresql/15";
+    let program = |name: &str| format!("{home}/bin/{name}");
+    // What initdb loads; the rest of the modules is large.
+    let modules = ["dict_snowball.so", "plpgsql.so"].map(|name| format!("{home}/lib/{name}"));
+    let script = format!(
+        "cd /tmp && {} -D data -U postgres -A trust -E UTF8 --locale=C --no-sync && {prepare} && \
+         exec {} -D data -c unix_socket_directories=/tmp -c fsync=off {options}",
+        program("initdb"),
+        program("postgres")
+    );
+    let files = [program("initdb")].into_iter().chain(modules);
+    let files = files
+        .fold(server_files(&program("postgres")), |files, file| files.program(&file))
+        .tree("/usr/share/postgresql/15")
+        .static_program("/bin/busybox", "/bin/sh");
+    (files, script)
+}
+
 const PYTHON_APP: &str = r#"
 import http.server, signal, sys, threading, time
 
