@@ -2,6 +2,7 @@
 
 mod check_urls;
 mod live;
+mod notify;
 mod run;
 mod serve;
 mod show_config;

@@ -40,6 +40,7 @@ pub mod http;
 pub mod install;
 pub mod lock;
 pub mod logs;
+pub mod notify;
 pub mod signal;
 pub mod supervisor;
 pub mod sys;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::notify;
 use super::serve::{Plan, serve};
 use super::wait::Awaited;
 use super::{Failure, environment, read_file};
@@ -52,24 +53,26 @@ pub(super) fn run(
     if let Some(error) = (!own.is_init()).then(process::become_subreaper).and_then(Result::err) {
         warn!(%error, "orphans are not adopted");
     }
-    let command = Command::new(command)?;
+    let mut command = Command::new(command)?;
     let awaited = Awaited::among(&mut config.checks, config.wait);
     if awaited.is_some() {
         // Now, and not when everything is up.
         command.find()?;
     }
     let listener = bind(config.listen)?;
+    let notify = config.notify.map(|terms| notify::open(terms, &mut command)).transpose()?;
     log_start(&config, listener.as_ref());
     let (phase, watched) = watch::channel(Phase::Starting);
     logs::writer::start().map_err(Failure::system("start the thread of the log"))?;
     let inbox = errand::open().map_err(Failure::system("make a bell"))?;
     let mut errands = Errands::new(Some(inbox), inherited);
-    let requests = Some(Requests::open().map_err(Failure::system("make a bell"))?);
+    let requests = Requests::open().map_err(Failure::system("make a bell"))?;
     let (labels, details) = (config.labels, config.details);
     let (app, checks) = (config.app_checks, config.checks);
     let style = style(&config.output, &labels, config.events.schema, &env);
-    let plan = Plan { app, checks, phase: watched, labels, details };
-    let is_needed = listener.is_some() || awaited.is_some();
+    let is_needed = listener.is_some() || awaited.is_some() || notify.is_some();
+    let notify = notify.map(|notifications| (notifications, requests.requester()));
+    let plan = Plan { app, checks, phase: watched, notify, labels, details };
     let serving = is_needed.then(|| serve(listener, plan)).transpose()?;
     if let (Some(awaited), Some(serving)) = (awaited, &serving) {
         logs::writer::release();
@@ -82,7 +85,7 @@ pub(super) fn run(
     let (pumps, outputs) = Pumps::start(&config.output, &style)
         .map_err(Failure::system("start the threads of the command's output"))?;
     let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
-    let signals = &queue;
+    let (signals, requests) = (&queue, Some(requests));
     let supervisor =
         Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands, requests };
     let exit = supervise(supervisor, &command, config.terms, &pumps)?;
@@ -142,7 +145,9 @@ pub(super) fn log_start(config: &Config, listener: Option<&TcpListener>) {
     }
     let listen =
         listener.and_then(|l| l.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string());
-    let names: Vec<&str> = config.app_checks.iter().map(|check| check.name.as_str()).collect();
+    let notify = config.notify.filter(|terms| terms.is_awaited).map(|_| "notify");
+    let checks = config.app_checks.iter().map(|check| check.name.as_str());
+    let names: Vec<&str> = checks.chain(notify).collect();
     let app = match names.join(" ") {
         _ if listen == "off" => "none: the endpoints are off".to_owned(),
         names if names.is_empty() => "none: readiness knows nothing of the app".to_owned(),

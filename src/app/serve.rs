@@ -15,7 +15,9 @@ use super::Failure;
 use crate::check::registry::{Check, Registry};
 use crate::config::{Details, Labels};
 use crate::http::{self, View};
+use crate::notify::Notifications;
 use crate::supervisor::Phase;
+use crate::supervisor::requests::Requester;
 use crate::sys::{memory, names};
 
 /// How long the connections that the checks hold may take to close: a server that hangs must not hold up the end.
@@ -36,6 +38,8 @@ pub(super) struct Plan {
     pub(super) app: Vec<Check>,
     pub(super) checks: Vec<Check>,
     pub(super) phase: watch::Receiver<Phase>,
+    /// What the command says of itself, and who is told to act on it.
+    pub(super) notify: Option<(Notifications, Requester)>,
     pub(super) labels: Labels,
     pub(super) details: Details,
 }
@@ -59,9 +63,13 @@ pub(super) fn watch_alone(checks: Vec<Check>) -> Result<Serving, Failure> {
 /// Starts the thread with the checks and the endpoints. Without a listener it ends when the child has been started:
 /// until then there may be somebody who waits for the checks.
 pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving, Failure> {
-    let Plan { app, checks, phase, labels, details } = plan;
+    let Plan { app, checks, phase, notify, labels, details } = plan;
     let told = phase.clone();
+    let notified = notify.as_ref().map(|(notifications, _)| notifications.watch());
     let begin = move |over: Over| {
+        if let Some((notifications, requester)) = notify {
+            tokio::spawn(notifications.attend(told.clone(), requester));
+        }
         let (app_told, is_serving) =
             (told.clone(), [Phase::Starting, Phase::Standby, Phase::Running]);
         let may_connect =
@@ -76,9 +84,14 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
     Serving::start(begin, move |registry| async move {
         let Some(listener) = listener else {
             started(phase).await;
-            return registry.closing().close().await;
+            registry.closing().close().await;
+            // There still is somebody to listen to.
+            if notified.is_some() {
+                std::future::pending::<()>().await;
+            }
+            return;
         };
-        let view = View { phase, registry, labels, details };
+        let view = View { phase, notified, registry, labels, details };
         if let Err(error) = http::serve(listener, view, memory::give_back).await {
             warn!(%error, "endpoints ended");
         }

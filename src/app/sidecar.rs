@@ -45,7 +45,7 @@ pub(super) fn run(flags: &[Flag], inherited: &Inherited) -> Result<Exit, Failure
     };
     let (app, checks) = (config.app_checks, config.checks);
     let (labels, details) = (config.labels, config.details);
-    let plan = Plan { app, checks, phase: watched, labels, details };
+    let plan = Plan { app, checks, phase: watched, notify: None, labels, details };
     // Without endpoints nobody would learn of the checks.
     let serving = listener.map(|listener| serve(Some(listener), plan)).transpose()?;
     let exit = match supervisor.start(None, config.terms)? {

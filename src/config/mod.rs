@@ -8,6 +8,7 @@ mod discovery;
 mod environment;
 mod file;
 mod libpq;
+mod notify;
 mod output;
 mod plan;
 mod role;
@@ -36,6 +37,7 @@ use value::{Patience, Wrong};
 
 pub use crate::check::recipe::ReadFile;
 use crate::check::registry::Check;
+use crate::notify::Terms as NotifyTerms;
 use crate::supervisor::Terms;
 
 /// A mistake in the configuration: `place: what is wrong`, on one line, without the value.
@@ -145,6 +147,8 @@ pub struct Config {
     pub terms: Terms,
     /// Signals go to the child's process group.
     pub signal_group: bool,
+    /// What the app may say of itself by sd_notify(3).
+    pub notify: Option<NotifyTerms>,
     /// How long the child is held back for its dependencies.
     pub wait: Patience,
     /// The app's own checks.
@@ -200,6 +204,7 @@ impl Config {
         let listen = from.listen()?;
         let terms = from.terms(role)?;
         let signal_group = from.switch("signal_group")?;
+        let notify = from.notify()?;
         let wait = from.one("wait", value::wait)?.unwrap_or_default();
         from.show("wait", value::show_patience(wait));
         let discover = from.one("discover", value::switch)?.unwrap_or(true);
@@ -230,6 +235,7 @@ impl Config {
             role,
             terms,
             signal_group,
+            notify,
             wait,
             app,
             app_checks: checks.app,

@@ -48,6 +48,10 @@ pub const SETTINGS: &[Setting] = &[
         "clean_stop_ok",
         "exit 0 when the command ended with 128+n by a signal n that stead sent",
     ),
+    switch("notify", "set NOTIFY_SOCKET, by which the command says how it is (sd_notify)"),
+    switch("notify_ready", "with notify: not ready before the command has said READY=1"),
+    valued("watchdog", "DURATION", "none", "with notify: not live without WATCHDOG=1 so often"),
+    valued("watchdog_signal", "SIGNAL", "none", "what the command then gets, once (ABRT, QUIT)"),
     Setting {
         may_stand_alone: true,
         ..valued(

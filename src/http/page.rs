@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use super::report::{in_words, timestamp};
-use super::verdict::{Verdict, counts, judge};
+use super::verdict::{Verdict, counts, heed, judge};
 use crate::check::registry::{Finding, Need};
 use crate::check::status::{Attempt, Tally};
 use crate::check::{Detail, Fact, State};
 use crate::cli::Group;
 use crate::config::Labels;
+use crate::notify::Notified;
 use crate::supervisor::Phase;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
@@ -21,8 +22,13 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;mar
 /// How many changes of state the page shows.
 const MOST_CHANGES: usize = 20;
 
-/// The page as HTML; it asks for itself again every five seconds.
-pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTime) -> String {
+/// The page as HTML; it asks for itself again every five seconds. First comes what stead and the app say of themselves.
+pub fn render(
+    (phase, notified): (Phase, Option<&Notified>),
+    findings: &[Finding],
+    labels: &Labels,
+    now: SystemTime,
+) -> String {
     let name = escaped(labels.service.as_deref().unwrap_or("stead"));
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"5\">\
@@ -35,6 +41,7 @@ pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTi
         let counted: Vec<Finding> =
             findings.iter().filter(|finding| counts(finding, group)).cloned().collect();
         let verdict = judge(group, phase, findings, &counted);
+        let (verdict, _) = heed(verdict, (group, phase), notified);
         // Writing to a String cannot fail.
         let _ = write!(
             page,
@@ -45,11 +52,14 @@ pub fn render(phase: Phase, findings: &[Finding], labels: &Labels, now: SystemTi
         );
     }
     page.push_str("</p>");
-    if findings.is_empty() {
+    if let Some(Notified { doing, status, .. }) = notified {
+        let _ = write!(page, "<p>The app says: <b>{}</b> {}</p>", doing.name(), escaped(status));
+    } else if findings.is_empty() {
         page.push_str(
             "<p>There is no check of the app: readiness knows only that the command runs.</p>",
         );
-    } else {
+    }
+    if !findings.is_empty() {
         page.push_str("<table><tr><th>Check</th><th>State</th><th>Since</th><th>Latency</th><th>Reason, detail</th></tr>");
         findings.iter().for_each(|finding| row(&mut page, finding));
         page.push_str("</table>");
@@ -170,7 +180,7 @@ mod tests {
     #[test]
     fn labels_cannot_carry_markup() {
         let labels = Labels { service: Some("<script>\"&".to_owned()), ..Labels::default() };
-        let page = render(Phase::Running, &[], &labels, SystemTime::now());
+        let page = render((Phase::Running, None), &[], &labels, SystemTime::now());
         assert!(page.contains("&lt;script&gt;&quot;&amp;") && !page.contains("<script"));
     }
 }

@@ -11,6 +11,7 @@ use super::verdict::Verdict;
 use crate::check::registry::{Finding, Need};
 use crate::check::{Class, Detail, Fact, Stage, State};
 use crate::config::Labels;
+use crate::notify::Notified;
 use crate::supervisor::Phase;
 
 /// One answer before it is written.
@@ -20,6 +21,10 @@ pub struct Report<'a> {
     pub verdict: Verdict,
     /// Where stead is in its life.
     pub phase: Phase,
+    /// What the app says of itself, where it is listened to.
+    pub notified: Option<Notified>,
+    /// What of that has made the verdict.
+    pub complaint: Option<&'static str>,
     /// The checks that the verdict is made of.
     pub findings: Vec<Finding>,
     /// The checks that were left out of it, as was asked for.
@@ -43,7 +48,26 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a str>,
     timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify: Option<NotifyAnswer<'a>>,
     checks: Checks<'a>,
+}
+
+/// What the app says of itself.
+#[derive(Serialize)]
+struct NotifyAnswer<'a> {
+    state: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    status: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    watchdog_missed: bool,
+}
+
+impl<'a> From<&'a Notified> for NotifyAnswer<'a> {
+    fn from(notified: &'a Notified) -> Self {
+        let Notified { doing, status, is_hung, .. } = notified;
+        Self { state: doing.name(), status, watchdog_missed: *is_hung }
+    }
 }
 
 /// The checks in their order, by name.
@@ -157,6 +181,7 @@ impl Report<'_> {
             instance: &self.labels.instance,
             environment: self.labels.environment.as_deref(),
             timestamp: timestamp(self.now),
+            notify: self.notified.as_ref().filter(|_| self.details).map(NotifyAnswer::from),
             checks: Checks(&self.findings, shown),
         };
         // Text, numbers and string keys cannot fail to be written.
@@ -230,6 +255,10 @@ impl Report<'_> {
                 _ if self.details => writeln!(text, "[-]{name} failed: no result yet"),
                 _ => writeln!(text, "[-]{name} failed: reason withheld"),
             };
+        }
+        if let Some(complaint) = self.complaint {
+            let reason = if self.details { complaint } else { "reason withheld" };
+            let _ = writeln!(text, "[-]notify failed: {reason}");
         }
         for name in &self.excluded {
             let _ = writeln!(text, "[+]{name} excluded: ok");

@@ -14,10 +14,11 @@ use tokio::sync::watch;
 use super::metrics::{self, Format};
 use super::page;
 use super::report::{Report, timestamp};
-use super::verdict::{Verdict, counts, judge, judge_one};
+use super::verdict::{Verdict, counts, heed, judge, judge_one};
 use crate::check::registry::{Finding, Registry};
 use crate::cli::Group;
 use crate::config::{Details, Labels};
+use crate::notify::Notified;
 use crate::supervisor::Phase;
 
 const JSON: &str = "application/json";
@@ -30,6 +31,8 @@ const HTML: &str = "text/html; charset=utf-8";
 pub struct View {
     /// Where stead is in its life.
     pub phase: watch::Receiver<Phase>,
+    /// What the app says of itself, where it is listened to.
+    pub notified: Option<watch::Receiver<Notified>>,
     /// The checks.
     pub registry: Registry,
     /// What labels the answers.
@@ -114,11 +117,13 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
     };
     let all = view.registry.findings();
     let phase = *view.phase.borrow();
+    let notified = view.notified.as_ref().map(|notified| notified.borrow().clone());
     let query = query(request.uri().query().unwrap_or_default());
     let (verdict, findings, excluded) = match route {
         Route::Page | Route::Metrics if !details => return not_found(),
         Route::Page => {
-            let page = page::render(phase, &all, &view.labels, SystemTime::now());
+            let said = (phase, notified.as_ref());
+            let page = page::render(said, &all, &view.labels, SystemTime::now());
             return written(StatusCode::OK, HTML, page);
         }
         Route::Metrics => {
@@ -142,9 +147,14 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
             (judge_one(group, phase, &all, one), vec![one.clone()], Vec::new())
         }
     };
+    let (verdict, complaint) = match route {
+        Route::Group(group) => heed(verdict, (group, phase), notified.as_ref()),
+        _ => (verdict, None),
+    };
     let excluded = excluded.into_iter().map(|finding| finding.name).collect();
     let (labels, now) = (&view.labels, SystemTime::now());
-    let report = Report { verdict, phase, findings, excluded, labels, details, now };
+    let report =
+        Report { verdict, phase, notified, complaint, findings, excluded, labels, details, now };
     told(request, route, &report, query.verbose)
 }
 

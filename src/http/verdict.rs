@@ -3,6 +3,8 @@
 use crate::check::State;
 use crate::check::registry::{Finding, Need};
 use crate::cli::Group;
+use crate::notify::Notified;
+use crate::notify::account::Doing;
 use crate::supervisor::Phase;
 
 /// The verdict on a group.
@@ -67,6 +69,30 @@ pub fn judge(group: Group, phase: Phase, all: &[Finding], counted: &[Finding]) -
         Group::Startup if phase == Phase::Standby => Verdict::Standby,
         Group::Startup if has_started(phase, counted) => Verdict::Ok,
         Group::Startup => Verdict::Starting,
+    }
+}
+
+/// The verdict with what the app says of itself, and what that says where it makes the verdict worse.
+pub fn heed(
+    verdict: Verdict,
+    (group, phase): (Group, Phase),
+    notified: Option<&Notified>,
+) -> (Verdict, Option<&'static str>) {
+    let Some(notified) = notified else { return (verdict, None) };
+    let is_awaited = notified.is_awaited && !notified.was_ready;
+    let is_running = phase == Phase::Running;
+    match group {
+        Group::Ready if is_running && notified.doing == Doing::Stopping => {
+            (Verdict::Draining, Some("STOPPING=1 was said"))
+        }
+        _ if !verdict.is_success() => (verdict, None),
+        Group::Live if is_running && notified.is_hung => {
+            (Verdict::Unavailable, Some("WATCHDOG=1 was missed"))
+        }
+        Group::Ready | Group::Startup if is_awaited => {
+            (Verdict::Starting, Some("READY=1 was not said"))
+        }
+        _ => (verdict, None),
     }
 }
 
@@ -199,6 +225,40 @@ mod tests {
         let live = |findings: &[Finding]| judge(Group::Live, Phase::Running, findings, findings);
         assert_eq!(live(&down(false)), Verdict::Ok);
         assert_eq!(live(&down(true)), Verdict::Unavailable);
+    }
+
+    #[test]
+    fn what_the_app_says_makes_a_verdict_worse_and_never_better() {
+        let heeded = |verdict, group, phase, notified: &Notified| {
+            heed(verdict, (group, phase), Some(notified)).0
+        };
+        let silent = Notified::default();
+        let awaited = Notified { is_awaited: true, ..Notified::default() };
+        let ready = Notified { was_ready: true, doing: Doing::Reloading, ..awaited.clone() };
+        let stopping = Notified { doing: Doing::Stopping, ..ready.clone() };
+        let hung = Notified { is_hung: true, ..ready.clone() };
+        let (run, ok) = (Phase::Running, Verdict::Ok);
+        for (group, notified, expected) in [
+            (Group::Ready, &silent, ok),
+            (Group::Startup, &silent, ok),
+            (Group::Ready, &awaited, Verdict::Starting),
+            (Group::Startup, &awaited, Verdict::Starting),
+            (Group::Live, &awaited, ok),
+            (Group::Ready, &ready, ok),
+            (Group::Startup, &ready, ok),
+            (Group::Ready, &stopping, Verdict::Draining),
+            (Group::Startup, &stopping, ok),
+            (Group::Live, &stopping, ok),
+            (Group::Live, &hung, Verdict::Unavailable),
+            (Group::Ready, &hung, ok),
+        ] {
+            assert_eq!(heeded(ok, group, run, notified), expected, "{group:?} {notified:?}");
+        }
+        assert_eq!(heeded(ok, Group::Live, Phase::Draining, &hung), ok);
+        let down = Verdict::Unavailable;
+        assert_eq!(heeded(down, Group::Ready, run, &ready), down);
+        assert_eq!(heeded(down, Group::Ready, run, &awaited), down);
+        assert_eq!(heeded(down, Group::Ready, run, &stopping), Verdict::Draining);
     }
 
     #[test]

@@ -66,6 +66,14 @@ impl Command {
         })
     }
 
+    /// Gives it a variable, in the place of one of that name.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let prefix = format!("{name}=");
+        self.env.retain(|entry| !entry.to_bytes().starts_with(prefix.as_bytes()));
+        // A value with a NUL could be no variable's.
+        self.env.extend(CString::new(prefix + value));
+    }
+
     /// The name that the command was given by; the arguments are never shown, for they can hold secrets.
     pub fn program(&self) -> &OsStr {
         self.args.first().map_or(OsStr::new(""), |arg| OsStr::from_bytes(arg.as_bytes()))

@@ -12,13 +12,13 @@ use std::time::Duration;
 use std::time::Instant;
 
 use tokio::sync::watch;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::errands::Errands;
 use super::job::{Job, TERMINAL_STOPS};
 use super::lifecycle::{Action, Connections, Event, Lifecycle};
 use super::phase::Phase;
-use super::requests::{Drain, Request, Requests};
+use super::requests::{Drain, MainPid, Request, Requests};
 use super::stragglers::{self, Killing};
 use super::wrapping::{Fate, Notice, Wrapping};
 use crate::exit::Exit;
@@ -63,7 +63,8 @@ impl Running<'_> {
             let now = self.start.elapsed();
             let limit = self.lifecycle.deadline().map(|at| at.saturating_sub(now));
             let requests = self.requests.as_ref().map(|requests| requests.bell().as_raw_fd());
-            self.signals.wait_beside([self.errands.bell(), requests], limit);
+            let end = self.job.as_ref().and_then(Job::end);
+            self.signals.wait_beside([self.errands.bell(), requests, end], limit);
         }
     }
 
@@ -99,10 +100,30 @@ impl Running<'_> {
     }
 
     fn answer(&mut self, request: Request) -> Option<Exit> {
-        if let Request::Connections(connections) = request {
-            self.connections = connections;
+        let event = request.event();
+        match request {
+            Request::Connections(connections) => self.connections = connections,
+            Request::Watchdog(signal) => self.wake_child(signal),
+            Request::MainPid(main) => self.follow(main),
+            _ => {}
         }
-        self.tell(request.event())
+        event.and_then(|event| self.tell(event))
+    }
+
+    /// Sends a child that hangs what makes it say where.
+    fn wake_child(&mut self, signal: Signal) {
+        let Some(job) = self.job.as_mut().filter(|job| !job.ended) else { return };
+        job.send(signal);
+        warn!(%signal, pid = job.pid().number(), "watchdog signal sent");
+    }
+
+    /// Takes another process for the child.
+    fn follow(&mut self, main: MainPid) {
+        let Some(job) = &mut self.job else { return };
+        let (pid, from_pid) = (main.pid.number(), job.pid().number());
+        if job.follow(main) {
+            info!(pid, from_pid, "main process changed");
+        }
     }
 
     /// Takes in one signal, except for those that are meant for stead alone.
@@ -170,7 +191,7 @@ impl Running<'_> {
                 stragglers::signal_all(signal, |group| self.errands.is_group(group))
             }
             Action::Kill => {
-                let child = self.job.as_ref().filter(|job| !job.ended).map(|job| job.leader);
+                let child = self.job.as_ref().and_then(Job::started);
                 self.killing.sweep(child, |group| self.errands.is_group(group))
             }
             Action::Finish(exit) => return Some(exit),
@@ -219,7 +240,7 @@ impl Running<'_> {
             return;
         }
         let (came, from_pid) = cause.map_or((signal, 0), |c| (c.signal, c.from.number()));
-        let (pid, group) = (job.leader.number(), job.group);
+        let (pid, group) = (job.pid().number(), job.group);
         self.notice(&Notice::Forwarded(came, signal));
         let received = (came != signal).then(|| came.to_string());
         if [Signal::WINCH, Signal::CONT, Signal::URG].contains(&signal) {
@@ -237,7 +258,7 @@ impl Running<'_> {
         job.stop(signal);
         let connections = self.connections.map(|connections| connections.busy);
         let idle_connections = self.connections.map(|connections| connections.idle);
-        let pid = job.leader.number();
+        let pid = job.pid().number();
         info!(%signal, pid, connections, idle_connections, "stop signal sent");
     }
 
@@ -247,19 +268,19 @@ impl Running<'_> {
         let alone = loop {
             match self.errands.reap() {
                 Reaped::Changed(pid, change)
-                    if self.job.as_ref().is_some_and(|j| j.leader == pid) =>
+                    if self.job.as_ref().is_some_and(|job| job.pid() == pid) =>
                 {
                     end = self.child_changed(change).or(end)
                 }
-                Reaped::Changed(pid, Change::Exited(_) | Change::Killed(_)) => {
-                    self.notice(&Notice::Reaped(pid))
+                Reaped::Changed(pid, change @ (Change::Exited(_) | Change::Killed(_))) => {
+                    self.other_ended(pid, change)
                 }
                 Reaped::Changed(..) => {}
                 Reaped::Nothing => break false,
                 Reaped::NoChild => break true,
             }
         };
-        match end {
+        match end.or_else(|| self.leave_main()) {
             Some(change) => {
                 self.job.iter_mut().for_each(|job| job.ended = true);
                 self.part();
@@ -275,7 +296,7 @@ impl Running<'_> {
     /// Takes in a change of the child; its end is handed back.
     fn child_changed(&mut self, change: Change) -> Option<Change> {
         let job = self.job.as_mut()?;
-        let leader = job.leader;
+        let leader = job.pid();
         let pid = leader.number();
         match change {
             Change::Stopped(signal) => job.follow_stop(signal),
@@ -292,6 +313,24 @@ impl Running<'_> {
             }
         }
         None
+    }
+
+    /// Takes in the end of a process that is not the child.
+    fn other_ended(&mut self, pid: Pid, change: Change) {
+        self.notice(&Notice::Reaped(pid));
+        if let Some(job) = self.job.as_mut().filter(|job| job.started() == Some(pid)) {
+            job.leader_ended(change);
+            info!(pid = pid.number(), "former main process ended");
+        }
+    }
+
+    /// Goes back to what stead started when the process that was the child in its place has ended as another one's.
+    fn leave_main(&mut self) -> Option<Change> {
+        let job = self.job.as_mut()?;
+        let from_pid = job.pid().number();
+        let leaders_end = job.leave_main()?;
+        info!(pid = job.pid().number(), from_pid, "main process changed");
+        leaders_end
     }
 
     /// What goes to the child's group once the child itself is gone, in dumb-init's place.

@@ -80,7 +80,7 @@ pub fn hold(
             return Held::Open;
         }
         let left = gate.limit.map(|limit| limit.saturating_sub(start.elapsed()));
-        [open, _] = queue.wait_beside([Some(gate.pipe.as_raw_fd()), errands.bell()], left);
+        [open, ..] = queue.wait_beside([Some(gate.pipe.as_raw_fd()), errands.bell(), None], left);
         if !open && left.is_some_and(|left| left.is_zero()) {
             return Held::TimedOut;
         }

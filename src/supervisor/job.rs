@@ -1,9 +1,12 @@
 //! The child as a shell's job: the signals that it gets, its stops, and the terminal that it shares with stead.
 
+use std::os::fd::{AsRawFd, RawFd};
+
 use tracing::warn;
 
+use super::requests::MainPid;
 use crate::signal::Signal;
-use crate::sys::process::{self, Pid};
+use crate::sys::process::{self, Change, Handle, Pid};
 use crate::sys::signals;
 use crate::sys::terminal::{self, Terminal};
 
@@ -12,8 +15,12 @@ pub const TERMINAL_STOPS: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTO
 
 /// A child that was started, until it has ended.
 pub struct Job {
-    /// Its pid, which is its process group too unless it stays in stead's.
+    /// The pid of what stead started, which is its process group too unless it stays in stead's.
     pub leader: Pid,
+    /// The process that is the child in its place, as it was told to be.
+    main: Option<Main>,
+    /// How what stead started has ended, where another process is the child.
+    leaders_end: Option<Change>,
     /// Signals go to the whole group.
     pub group: bool,
     /// The controlling terminal, where there is one and a shell's manners are asked for.
@@ -28,11 +35,21 @@ pub struct Job {
     pub ended: bool,
 }
 
+/// A process that stead has not started, and which may be another one's to reap: it is signalled by its handle, for its
+/// pid may come to be somebody else's.
+struct Main {
+    pid: Pid,
+    group: Pid,
+    handle: Handle,
+}
+
 impl Job {
     /// A job that runs.
     pub fn new(leader: Pid, group: bool, terminal: Option<Terminal>) -> Self {
         Self {
             leader,
+            main: None,
+            leaders_end: None,
             group,
             terminal,
             stopped: false,
@@ -42,20 +59,64 @@ impl Job {
         }
     }
 
+    /// The child's pid.
+    pub fn pid(&self) -> Pid {
+        self.main.as_ref().map_or(self.leader, |main| main.pid)
+    }
+
+    /// What stead started, as long as that runs.
+    pub fn started(&self) -> Option<Pid> {
+        (!self.ended && self.leaders_end.is_none()).then_some(self.leader)
+    }
+
+    /// Takes another process for the child from now on, unless it has all come to its end. Whether it is another one.
+    pub fn follow(&mut self, MainPid { pid, group, handle, .. }: MainPid) -> bool {
+        if self.ended || pid == self.pid() {
+            return false;
+        }
+        let is_leader = pid == self.leader;
+        self.main = (!is_leader).then_some(Main { pid, group, handle });
+        true
+    }
+
+    /// What becomes readable at the end of a child that stead has not started.
+    pub fn end(&self) -> Option<RawFd> {
+        self.main.as_ref().map(|main| main.handle.as_raw_fd())
+    }
+
+    /// Takes note of the end of what stead started, where another process is the child.
+    pub fn leader_ended(&mut self, change: Change) {
+        self.leaders_end = Some(change);
+    }
+
+    /// After all that could be reaped was: whether the child has ended all the same, for another process to reap. Then
+    /// what stead started is the child again; its end is given where it has ended, too.
+    pub fn leave_main(&mut self) -> Option<Option<Change>> {
+        let has_ended = self.main.as_ref().is_some_and(|main| main.handle.has_ended());
+        (has_ended && !self.ended).then(|| {
+            self.main = None;
+            self.leaders_end
+        })
+    }
+
     /// Sends a signal to the child or its group. Whether it was there to get it.
     pub fn send(&mut self, signal: Signal) -> bool {
         if self.ended {
             return false;
         }
         self.stop_forwarded = signal == Signal::STOP || TERMINAL_STOPS.contains(&signal);
-        let to_child = || process::signal(self.leader, signal);
+        let to_child = || match &self.main {
+            Some(main) => main.handle.signal(signal),
+            None => process::signal(self.leader, signal),
+        };
         let sent = if self.group {
-            process::signal_group(self.leader, signal).or_else(|_| to_child())
+            let group = self.main.as_ref().map_or(self.leader, |main| main.group);
+            process::signal_group(group, signal).or_else(|_| to_child())
         } else {
             to_child()
         };
         if let Err(error) = &sent {
-            warn!(%signal, pid = self.leader.number(), %error, "signal not forwarded");
+            warn!(%signal, pid = self.pid().number(), %error, "signal not forwarded");
         }
         sent.is_ok()
     }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::lifecycle::{Connections, Event, Progress};
+use crate::signal::Signal;
 use crate::sys::bell::Bell;
+use crate::sys::process::{Handle, Pid};
 
 /// Something that another thread wants, or has found out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum Request {
     /// Begin a drain, which by itself ends nothing.
     Drain,
@@ -22,6 +24,10 @@ pub enum Request {
     HooksOver,
     /// The child wants this much time from now on.
     Extend(Duration),
+    /// The child's watchdog was missed: it gets this.
+    Watchdog(Signal),
+    /// The child's work is another process's.
+    MainPid(MainPid),
     /// The child must be gone after this time, whatever else was agreed.
     Surrender {
         /// From the stop signal to KILL.
@@ -30,16 +36,30 @@ pub enum Request {
 }
 
 impl Request {
-    /// What it is to the lifecycle.
-    pub fn event(self) -> Event {
-        match self {
+    /// What it is to the lifecycle, to which it is not all something.
+    pub fn event(&self) -> Option<Event> {
+        Some(match *self {
             Self::Drain => Event::DrainAsked,
             Self::Connections(connections) => Event::Connections(connections),
             Self::HooksOver => Event::HooksOver,
             Self::Extend(time) => Event::Extend(time),
             Self::Surrender { grace } => Event::Surrender { grace },
-        }
+            Self::Watchdog(_) | Self::MainPid(_) => return None,
+        })
     }
+}
+
+/// A descendant that is to be taken for the child.
+#[derive(Debug)]
+pub struct MainPid {
+    /// Its pid.
+    pub pid: Pid,
+    /// Its process group.
+    pub group: Pid,
+    /// What stays its own when it is reaped by another process than stead.
+    pub handle: Handle,
+    /// Closed once it is the child.
+    pub reply: oneshot::Sender<()>,
 }
 
 /// What the supervisor tells of a drain.

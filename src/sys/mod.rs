@@ -7,6 +7,7 @@ pub mod clock;
 pub mod descriptors;
 pub mod memory;
 pub mod names;
+pub mod notify_socket;
 pub mod pipe;
 mod poll;
 pub mod process;

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use super::checked;
+use super::poll::{poll, readable};
 use crate::exit::Exit;
 use crate::signal::Signal;
 
@@ -44,6 +47,49 @@ impl Pid {
 impl fmt::Display for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// The user that this process runs as.
+pub fn own_user() -> u32 {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// A hold on one process, whoever's child it is: its number may come to be another one's, this does not; pidfd_open(2).
+#[derive(Debug)]
+pub struct Handle(OwnedFd);
+
+impl Handle {
+    /// The process that has this pid now.
+    pub fn open(pid: Pid) -> io::Result<Self> {
+        // SAFETY: pidfd_open takes numbers; the descriptor is ours alone, and closes at exec.
+        unsafe {
+            let fd = checked(libc::syscall(libc::SYS_pidfd_open, pid.0, 0) as libc::c_int)?;
+            Ok(Self(OwnedFd::from_raw_fd(fd)))
+        }
+    }
+
+    /// Sends `signal` to it.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let (fd, number) = (self.as_raw_fd(), signal.number());
+        let nothing = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: numbers, and no further information; pidfd_send_signal(2).
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, nothing, 0) };
+        checked(sent as libc::c_int).map(drop)
+    }
+
+    /// Whether it has ended, reaped or not.
+    pub fn has_ended(&self) -> bool {
+        let mut fds = [readable(self.as_raw_fd())];
+        poll(&mut fds, Some(Duration::ZERO));
+        fds.iter().any(|fd| fd.revents != 0)
+    }
+}
+
+impl AsRawFd for Handle {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

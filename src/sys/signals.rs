@@ -140,13 +140,13 @@ impl SignalFd {
     }
 
     /// As [`SignalFd::wait`], and until one of these can be read or is at its end; says of which that is so.
-    pub fn wait_beside(&self, others: [Option<RawFd>; 2], limit: Option<Duration>) -> [bool; 2] {
+    pub fn wait_beside(&self, others: [Option<RawFd>; 3], limit: Option<Duration>) -> [bool; 3] {
         // poll(2) passes over what is negative.
-        let [one, two] = others.map(|other| readable(other.unwrap_or(-1)));
-        let mut fds = [readable(self.as_raw_fd()), one, two];
+        let [one, two, three] = others.map(|other| readable(other.unwrap_or(-1)));
+        let mut fds = [readable(self.as_raw_fd()), one, two, three];
         poll(&mut fds, limit);
-        let [_, one, two] = fds;
-        [one.revents != 0, two.revents != 0]
+        let [_, others @ ..] = fds;
+        others.map(|other| other.revents != 0)
     }
 }
 

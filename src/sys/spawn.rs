@@ -153,7 +153,7 @@ pub fn reported(report: &[u8]) -> Option<io::Error> {
 /// Makes the process that becomes the program.
 fn fork(program: &Program, report: RawFd) -> io::Result<Pid> {
     let mut env = pointers(program.env);
-    let mut listen_pid = ListenPid::in_env(program.env);
+    let mut addressed = Addressed::in_env(program.env);
     let args = pointers(program.args);
     // SAFETY: the child makes only async-signal-safe calls on memory that was made before the fork.
     let child = checked(unsafe {
@@ -161,7 +161,7 @@ fn fork(program: &Program, report: RawFd) -> io::Result<Pid> {
         if child == 0 {
             redirect(&program.streams);
             lead(program);
-            listen_pid.write_own(&mut env);
+            addressed.write_own(&mut env);
             let errno = execute(program, &args, &env);
             libc::write(report, ptr::from_ref(&errno).cast(), size_of::<Report>());
             exit_now(Exit::NOT_FOUND);
@@ -292,24 +292,40 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// systemd's `LISTEN_PID`, which tells whom passed sockets are for (sd_listen_fds(3)): where it names stead, it must
-/// name the child, whose pid is known in the child only.
-struct ListenPid {
-    place: Option<usize>,
-    text: [u8; Self::PREFIX.len() + 11],
+/// Variables of systemd's that tell by a pid whom the rest is for (sd_listen_fds(3), sd_watchdog_enabled(3)): where one
+/// names stead, it must name the child, whose pid is known in the child only.
+struct Addressed {
+    variables: [OwnPid; 2],
 }
 
-impl ListenPid {
-    const PREFIX: &'static [u8] = b"LISTEN_PID=";
-
+impl Addressed {
     fn in_env(env: &[CString]) -> Self {
-        let own = format!("LISTEN_PID={}", Pid::own());
-        let place = env.iter().position(|entry| CStr::to_bytes(entry) == own.as_bytes());
-        Self { place, text: [0; Self::PREFIX.len() + 11] }
+        Self { variables: ["LISTEN_PID=", "WATCHDOG_PID="].map(|name| OwnPid::in_env(name, env)) }
     }
 
     /// In the child: puts its own pid into the environment. Async-signal-safe.
     fn write_own(&mut self, env: &mut [*const libc::c_char]) {
+        for variable in &mut self.variables {
+            variable.write(env);
+        }
+    }
+}
+
+/// One of these variables, where it names stead.
+struct OwnPid {
+    name: &'static str,
+    place: Option<usize>,
+    text: [u8; 32],
+}
+
+impl OwnPid {
+    fn in_env(name: &'static str, env: &[CString]) -> Self {
+        let own = format!("{name}{}", Pid::own());
+        let place = env.iter().position(|entry| CStr::to_bytes(entry) == own.as_bytes());
+        Self { name, place, text: [0; 32] }
+    }
+
+    fn write(&mut self, env: &mut [*const libc::c_char]) {
         let Some(slot) = self.place.and_then(|place| env.get_mut(place)) else {
             return;
         };
@@ -323,7 +339,8 @@ impl ListenPid {
                 break;
             }
         }
-        let text = Self::PREFIX.iter().chain(reversed.iter().take(digits).rev());
+        let text = self.name.as_bytes().iter().chain(reversed.iter().take(digits).rev());
+        // The zeroes behind it end it: the longest name and ten digits leave some.
         for (to, from) in self.text.iter_mut().zip(text) {
             *to = *from;
         }

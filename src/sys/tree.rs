@@ -32,9 +32,45 @@ pub fn below(root: Pid) -> Vec<Descendant> {
     };
     let stats: Vec<Stat> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|pid| parse(&fs::read(format!("/proc/{pid}/stat")).ok()?))
+        .filter_map(|pid| stat(Pid::new(pid)))
         .collect();
     descendants(stats, root)
+}
+
+/// How many parents are looked up, until it is taken for certain that the way up leads past the process in question.
+const DEEPEST: usize = 256;
+
+/// Whether a process, ended or not, lives below another one. None where there is no such process any more, or no /proc.
+pub fn is_below(pid: Pid, root: Pid) -> Option<bool> {
+    let mut at = stat(pid)?.parent;
+    for _ in 0..DEEPEST {
+        if at == root {
+            return Some(true);
+        }
+        if at.number() <= 1 {
+            break;
+        }
+        // Of a parent that has ended meanwhile the children have another one by now.
+        at = stat(at).or_else(|| stat(pid))?.parent;
+    }
+    Some(false)
+}
+
+/// The process group of a living process, if that lives below `root`.
+pub fn group_below(pid: Pid, root: Pid) -> Option<Pid> {
+    let Stat { process, ended, .. } = stat(pid)?;
+    (!ended && is_below(pid, root)?).then_some(process.group)
+}
+
+/// The effective user of a process: the second number of `Uid` in /proc/PID/status; proc(5).
+pub fn user_of(pid: Pid) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn stat(pid: Pid) -> Option<Stat> {
+    parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Those of `all` whose parents lead up to `root`.
@@ -102,6 +138,18 @@ mod tests {
     fn a_name_cannot_forge_the_fields_after_it() {
         assert_eq!(found(&["5 (a) Z 1 (b) S 4 5"], 4), [5]);
         assert_eq!(parse(b"5 (a) Z 1 (b) S 4 5").unwrap().process.name, "a) Z 1 (b");
+    }
+
+    #[test]
+    fn a_process_is_below_its_parents_and_not_below_itself() {
+        let (own, parent) = (Pid::own(), Pid::parent());
+        assert_eq!(is_below(own, parent), Some(true));
+        assert_eq!(is_below(own, own), Some(false));
+        assert_eq!(is_below(parent, own), Some(false));
+        assert_eq!(is_below(Pid::new(i32::MAX), own), None);
+        assert!(group_below(own, parent).is_some());
+        assert_eq!(group_below(parent, own), None);
+        assert_eq!(user_of(own), Some(crate::sys::process::own_user()));
     }
 
     #[test]

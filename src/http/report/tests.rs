@@ -10,6 +10,8 @@ fn report(findings: Vec<Finding>, details: bool) -> Report<'static> {
     Report {
         verdict: Verdict::Unavailable,
         phase: Phase::Running,
+        notified: None,
+        complaint: None,
         findings,
         excluded: Vec::new(),
         labels: &LABELS,
@@ -73,4 +75,18 @@ fn an_age_older_than_the_clock_is_no_trouble() {
     let age = Some(Duration::from_secs(u64::MAX / 2));
     let old = Finding { age, ..Finding::example("app", State::Up) };
     assert!(report(vec![old], true).ietf_json().contains("app:responseTime"));
+}
+
+#[test]
+fn what_the_app_says_of_itself_is_a_detail() {
+    let said = |details| {
+        let notified = Notified { status: "17 \"jobs\"".to_owned(), ..Notified::default() };
+        let complaint = Some("READY=1 was not said");
+        Report { notified: Some(notified), complaint, ..report(Vec::new(), details) }
+    };
+    let shown: Value = serde_json::from_str(&said(true).json()).unwrap();
+    assert_eq!(shown["notify"], json!({"state": "starting", "status": "17 \"jobs\""}));
+    assert!(said(true).verbose("readyz").starts_with("[-]notify failed: READY=1 was not said\n"));
+    assert!(!said(false).json().contains("jobs"));
+    assert!(said(false).verbose("readyz").starts_with("[-]notify failed: reason withheld\n"));
 }
