@@ -1,6 +1,7 @@
 //! The only place that wires the parts together, and that knows them all.
 
 mod check_urls;
+mod hooks;
 mod live;
 mod notify;
 mod run;
@@ -25,6 +26,7 @@ use crate::config::value::show_duration;
 use crate::config::{Config, DEFAULT_FILE, Environment, Mistake};
 use crate::errand;
 use crate::exit::Exit;
+use crate::hook;
 use crate::install::{CannotInstall, install};
 use crate::supervisor::child::CannotRun;
 use crate::sys::descriptors;
@@ -39,6 +41,8 @@ enum Failure {
     Listen { address: String, error: io::Error },
     #[error(transparent)]
     Child(#[from] CannotRun),
+    #[error(transparent)]
+    Hook(#[from] hook::Failure),
     #[error(transparent)]
     Install(#[from] CannotInstall),
     #[error("not up after {}: {what}", show_duration(*limit))]
@@ -60,9 +64,12 @@ impl Failure {
         match self {
             Self::Mistake(_) => Exit::USAGE,
             Self::Child(error) => error.exit,
-            Self::Install(_) | Self::Listen { .. } | Self::NotUp { .. } | Self::System { .. } => {
-                Exit::FAILURE
-            }
+            Self::Hook(hook::Failure::Failed { exit, .. }) => *exit,
+            Self::Hook(_)
+            | Self::Install(_)
+            | Self::Listen { .. }
+            | Self::NotUp { .. }
+            | Self::System { .. } => Exit::FAILURE,
         }
     }
 

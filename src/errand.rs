@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -20,12 +21,42 @@ use crate::sys::tree;
 /// A command to be run once.
 #[derive(Debug)]
 pub struct Errand {
-    /// The program, by its path, and its arguments.
+    /// Where the program may be; the first that can be executed is.
+    pub paths: Vec<CString>,
+    /// Its arguments, its own name first.
     pub args: Vec<CString>,
     /// Its standard output and standard error.
     pub output: OwnedFd,
     /// Where it is written why it cannot be executed; see `sys::spawn`.
     pub report: OwnedFd,
+}
+
+/// When a hook runs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Moment {
+    /// Before the child is started.
+    PreStart,
+    /// Once the child runs.
+    PostStart,
+    /// When the drain begins, before the stop signal.
+    PreStop,
+    /// When the child and all that it left behind are gone.
+    PostStop,
+}
+
+impl Moment {
+    /// All of them, in their order.
+    pub const ALL: [Self; 4] = [Self::PreStart, Self::PostStart, Self::PreStop, Self::PostStop];
+
+    /// The name, as settings and the log have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PreStart => "pre_start",
+            Self::PostStart => "post_start",
+            Self::PreStop => "pre_stop",
+            Self::PostStop => "post_stop",
+        }
+    }
 }
 
 /// What came of it: how it ended, or why no process could be made.
@@ -36,8 +67,25 @@ pub type Outcome = io::Result<Change>;
 pub struct Order {
     /// What is to be run.
     pub errand: Errand,
+    /// Who asked.
+    pub client: Client,
+}
+
+/// Who has asked for a command, from the supervisor's side.
+#[derive(Debug)]
+pub struct Client {
     /// Where the outcome goes.
     pub reply: oneshot::Sender<Outcome>,
+    /// The moment that the command is a hook of; none of a check's.
+    pub moment: Option<Moment>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Client {
+    /// Whether the command's time is not over.
+    pub fn is_waiting(&self) -> bool {
+        !self.reply.is_closed() && !self.is_over.load(Ordering::Relaxed)
+    }
 }
 
 /// How many may wait to be started. Nobody waits longer than his attempt lasts, so these are a crowd.
@@ -100,23 +148,26 @@ pub fn kill(leader: Pid) {
 }
 
 impl Desk {
-    /// Asks for a command to be run. Dropping what is given kills the command with its process group.
-    pub fn ask(&self, errand: Errand) -> io::Result<Waiting> {
+    /// Asks for a command to be run, as a hook of this moment if it is one. Dropping what is given kills the command with
+    /// its process group.
+    pub fn ask(&self, errand: Errand, moment: Option<Moment>) -> io::Result<Waiting> {
         let (reply, outcome) = oneshot::channel();
-        let order = Order { errand, reply };
+        let is_over = Arc::new(AtomicBool::default());
+        let client = Client { reply, moment, is_over: is_over.clone() };
+        let order = Order { errand, client };
         // Where nobody takes orders any more, the reply is gone with this one, which says so.
         if let Err(TrySendError::Full(_)) = self.orders.try_send(order) {
             return Err(io::Error::other("too many commands wait to be started"));
         }
         self.bell.ring();
-        Ok(Waiting { outcome, bell: self.bell.clone() })
+        Ok(Waiting { outcome, is_over, bell: self.bell.clone() })
     }
 }
 
 impl Inbox {
     /// The next order that somebody still waits for. Never blocks.
     pub fn next(&self) -> Option<Order> {
-        self.orders.try_iter().find(|order| !order.reply.is_closed())
+        self.orders.try_iter().find(|order| order.client.is_waiting())
     }
 }
 
@@ -124,7 +175,16 @@ impl Inbox {
 #[derive(Debug)]
 pub struct Waiting {
     outcome: oneshot::Receiver<Outcome>,
+    is_over: Arc<AtomicBool>,
     bell: Arc<Bell>,
+}
+
+impl Waiting {
+    /// Has the command killed with its process group; its outcome is still told.
+    pub fn kill(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.bell.ring();
+    }
 }
 
 impl Future for Waiting {

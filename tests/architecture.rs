@@ -5,17 +5,18 @@ use std::fs;
 use std::path::Path;
 
 /// The modules of the crate that each module may use, beside itself. `app` may use all and is used by none.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("errand", &["signal", "sys"]),
     ("exit", &["signal"]),
     ("signal", &[]),
     ("sys", &["exit", "signal"]),
     ("supervisor", &["errand", "exit", "signal", "sys"]),
     ("compat", &["exit", "signal", "supervisor"]),
-    ("config", &["check", "notify", "signal", "supervisor", "value"]),
+    ("config", &["check", "errand", "notify", "signal", "supervisor", "value"]),
     ("cli", &["config"]),
     ("check", &["errand", "sys", "value"]),
     ("lock", &["check", "supervisor"]),
+    ("hook", &["check", "config", "errand", "exit", "logs", "signal", "supervisor", "sys"]),
     ("http", &["check", "cli", "config", "notify", "supervisor", "sys"]),
     ("logs", &["config", "sys"]),
     ("client", &["cli", "config"]),

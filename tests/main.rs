@@ -34,6 +34,7 @@ mod faults;
 mod hardening;
 mod harness;
 mod held;
+mod hooks;
 mod http_checks;
 mod hung_files;
 mod install;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::hooks::Around;
 use super::notify;
 use super::serve::{Plan, serve};
 use super::wait::Awaited;
 use super::{Failure, environment, read_file};
 use crate::check::secret;
 use crate::config::{Config, Environment, Flag, Labels, Listen, LogSchema, Output};
-use crate::errand;
+use crate::errand::{self, Moment};
 use crate::exit::Exit;
 use crate::http;
 use crate::logs;
@@ -54,6 +55,9 @@ pub(super) fn run(
         warn!(%error, "orphans are not adopted");
     }
     let mut command = Command::new(command)?;
+    let redactions = redactions(&config.output, &env);
+    let around = Around { hooks: config.hooks.clone(), redactions };
+    around.find()?;
     let awaited = Awaited::among(&mut config.checks, config.wait);
     if awaited.is_some() {
         // Now, and not when everything is up.
@@ -69,7 +73,7 @@ pub(super) fn run(
     let requests = Requests::open().map_err(Failure::system("make a bell"))?;
     let (labels, details) = (config.labels, config.details);
     let (app, checks) = (config.app_checks, config.checks);
-    let style = style(&config.output, &labels, config.events.schema, &env);
+    let style = style(&config.output, &labels, config.events.schema, &around.redactions);
     let is_needed = listener.is_some() || awaited.is_some() || notify.is_some();
     let notify = notify.map(|notifications| (notifications, requests.requester()));
     let plan = Plan { app, checks, phase: watched, notify, labels, details };
@@ -81,6 +85,11 @@ pub(super) fn run(
             logs::writer::flush(LAST_WORDS);
             return over;
         }
+    }
+    let before = around.before_child(&queue, &mut errands, &config.terms);
+    if let Some(over) = before.transpose() {
+        logs::writer::flush(LAST_WORDS);
+        return over;
     }
     let (pumps, outputs) = Pumps::start(&config.output, &style)
         .map_err(Failure::system("start the threads of the command's output"))?;
@@ -117,14 +126,19 @@ fn supervise(
     })
 }
 
-/// How the command's lines are written.
-fn style(output: &Output, labels: &Labels, schema: LogSchema, env: &Environment) -> Style {
+/// What must not leave in the command's lines and in those of hooks.
+fn redactions(output: &Output, env: &Environment) -> Redactions {
     let secrets = match output.redact_secrets {
         true => secrets_among(env.texts()).into_iter().chain(secret::known()).collect(),
         false => Vec::new(),
     };
-    let redactions = Redactions::new(output.redact.clone(), secrets);
-    Style { schema, labels: labels.clone(), strip_ansi: output.strip_ansi, redactions }
+    Redactions::new(output.redact.clone(), secrets)
+}
+
+/// How the command's lines are written.
+fn style(output: &Output, labels: &Labels, schema: LogSchema, redactions: &Redactions) -> Style {
+    let (labels, redactions) = (labels.clone(), redactions.clone());
+    Style { schema, labels, strip_ansi: output.strip_ansi, redactions }
 }
 
 pub(super) fn bind(listen: Listen) -> Result<Option<TcpListener>, Failure> {
@@ -154,6 +168,7 @@ pub(super) fn log_start(config: &Config, listener: Option<&TcpListener>) {
         names => names,
     };
     let grace = config.terms.grace;
+    let post_stop = config.hooks.time_of(Moment::PostStop);
     info!(
         version = env!("CARGO_PKG_VERSION"),
         role = config.role.name(),
@@ -163,7 +178,7 @@ pub(super) fn log_start(config: &Config, listener: Option<&TcpListener>) {
         app,
         grace_s = grace.as_secs_f64(),
         drain_delay_s = config.terms.drain_delay.as_secs_f64(),
-        stop_timeout_s = (grace + KILL_PATIENCE).as_secs_f64(),
+        stop_timeout_s = (grace + KILL_PATIENCE + post_stop).as_secs_f64(),
         "starting"
     );
     if listen != "off" {

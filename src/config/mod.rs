@@ -7,6 +7,7 @@ mod configured;
 mod discovery;
 mod environment;
 mod file;
+mod hooks;
 mod libpq;
 mod notify;
 mod output;
@@ -17,6 +18,7 @@ mod source;
 mod sources;
 mod urls;
 pub mod value;
+mod words;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ use tracing::level_filters::LevelFilter;
 
 use checks::Plans;
 pub use environment::{Environment, Labels};
+pub use hooks::{Hook, Hooks};
 pub use output::{Logs, Output};
 use plan::Counting;
 pub use plan::Shown;
@@ -149,6 +152,8 @@ pub struct Config {
     pub signal_group: bool,
     /// What the app may say of itself by sd_notify(3).
     pub notify: Option<NotifyTerms>,
+    /// What is run around the child.
+    pub hooks: Hooks,
     /// How long the child is held back for its dependencies.
     pub wait: Patience,
     /// The app's own checks.
@@ -205,6 +210,7 @@ impl Config {
         let terms = from.terms(role)?;
         let signal_group = from.switch("signal_group")?;
         let notify = from.notify()?;
+        let hooks = from.hooks(&terms)?;
         let wait = from.one("wait", value::wait)?.unwrap_or_default();
         from.show("wait", value::show_patience(wait));
         let discover = from.one("discover", value::switch)?.unwrap_or(true);
@@ -223,7 +229,7 @@ impl Config {
         if discover {
             plans.discover(env, read);
         }
-        let tables = configured::of_tables(std::mem::take(&mut from.tables))?;
+        let tables = configured::of_tables(std::mem::take(&mut from.checks))?;
         plans.configure([tables, configured::of_variables(env)?, configured::of_flags(flags)?])?;
         let checks = plans.make(Counting { live: app.live, role }, read)?;
         // A worker that shares an environment file switches its port off knowingly.
@@ -236,6 +242,7 @@ impl Config {
             terms,
             signal_group,
             notify,
+            hooks,
             wait,
             app,
             app_checks: checks.app,

@@ -61,6 +61,7 @@ impl Sources {
         }
         let foreign = self.raw.extract_if(|key, _| !role.takes(key));
         let mut places: Vec<String> = foreign.map(|(_, raw)| raw.place).collect();
+        places.extend(self.hooks.extract_if(.., |_| !role.has_child()).map(|table| table.place));
         if !places.is_empty() {
             places.sort_unstable();
             let reason = "of `stead run` alone: a sidecar has no command";

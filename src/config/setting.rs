@@ -1,6 +1,8 @@
 //! The table of settings: one row names a setting's flag, variable and file key, its form and its meaning.
 //! Parsing, unknown names, `--help` and `stead config` all come from it.
 
+use crate::errand::Moment;
+
 /// One setting of `stead run`.
 #[derive(Debug)]
 pub struct Setting {
@@ -52,6 +54,10 @@ pub const SETTINGS: &[Setting] = &[
     switch("notify_ready", "with notify: not ready before the command has said READY=1"),
     valued("watchdog", "DURATION", "none", "with notify: not live without WATCHDOG=1 so often"),
     valued("watchdog_signal", "SIGNAL", "none", "what the command then gets, once (ABRT, QUIT)"),
+    repeated("pre_start", "CMD", "run this first; the command starts only where it succeeds"),
+    repeated("post_start", "CMD", "run this once the command runs"),
+    repeated("pre_stop", "CMD", "run this when the drain begins, before the stop signal"),
+    repeated("post_stop", "CMD", "run this when the command has ended"),
     Setting {
         may_stand_alone: true,
         ..valued(
@@ -136,14 +142,18 @@ impl Setting {
         format!("STEAD_{}", self.key.to_ascii_uppercase())
     }
 
-    /// Whether its variable holds a list. A regular expression may well hold commas and blanks.
+    /// Whether its variable holds a list. A regular expression may well hold commas and blanks, and so may a command.
     pub fn is_list_in_variable(&self) -> bool {
-        self.repeatable && self.key != "redact"
+        self.repeatable && self.key != "redact" && !self.is_hook()
     }
 
-    /// Whether it is a key of the file: all but the file's own path, and checks, which have tables.
+    /// Whether it is a key of the file: all but the file's own path, and checks and hooks, which have tables.
     pub fn in_file(&self) -> bool {
-        !["config", "check"].contains(&self.key)
+        !["config", "check"].contains(&self.key) && !self.is_hook()
+    }
+
+    fn is_hook(&self) -> bool {
+        Moment::ALL.iter().any(|moment| moment.name() == self.key)
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) struct Raw {
 /// All sources, laid over each other.
 pub(super) struct Sources {
     pub(super) raw: HashMap<&'static str, Raw>,
-    pub(super) tables: Vec<file::Table>,
+    pub(super) checks: Vec<file::Table>,
+    pub(super) hooks: Vec<file::Table>,
     pub(super) rows: Vec<Row>,
     pub(super) ignored: Vec<(String, Wrong)>,
 }
@@ -45,7 +46,7 @@ impl Sources {
             list.iter().rfind(|(key, _)| *key == "config").map(|(_, path)| path.clone())
         };
         let path = named(flags).or_else(|| named(&variables));
-        let (mut raw, tables) = read_file(path.as_deref(), read)?;
+        let (mut raw, checks, hooks) = read_file(path.as_deref(), read)?;
         for (key, text) in variables {
             let place = by_key(key).map(|s| s.variable()).unwrap_or_default();
             let list = by_key(key).is_some_and(|s| s.is_list_in_variable());
@@ -58,7 +59,7 @@ impl Sources {
             given.entry(key).or_insert(Raw { texts: Vec::new(), place }).texts.push(text.clone());
         }
         raw.extend(given);
-        Ok(Self { raw, tables, rows: Vec::new(), ignored: Vec::new() })
+        Ok(Self { raw, checks, hooks, rows: Vec::new(), ignored: Vec::new() })
     }
 
     /// The setting's value; the last one where it was given more than once.
@@ -231,8 +232,8 @@ impl Sources {
     }
 }
 
-/// What the file says: settings, and the tables of checks.
-type Said = (HashMap<&'static str, Raw>, Vec<file::Table>);
+/// What the file says: settings, and the tables of checks and of hooks.
+type Said = (HashMap<&'static str, Raw>, Vec<file::Table>, Vec<file::Table>);
 
 /// What the file at `path` says, which must be there when it was asked for.
 fn read_file(path: Option<&str>, read: ReadFile) -> Result<Said, Mistake> {
@@ -245,12 +246,12 @@ fn read_file(path: Option<&str>, read: ReadFile) -> Result<Said, Mistake> {
         }
     };
     let path = path.unwrap_or(DEFAULT_FILE);
-    let (entries, tables) = file::parse(path, &text)?;
+    let file::File { entries, checks, hooks } = file::parse(path, &text)?;
     let raw = entries.into_iter().filter_map(|entry| {
         let place = format!("{path}:{}: {}", entry.line, entry.key);
         Some((by_key(&entry.key)?.key, Raw { texts: entry.values, place }))
     });
-    Ok((raw.collect(), tables))
+    Ok((raw.collect(), checks, hooks))
 }
 
 /// The parts of a variable that holds a list.

@@ -113,6 +113,14 @@ pub fn release() {
     QUEUE.changed.notify_all();
 }
 
+/// Waits until there is room for more lines, so that a crowd of them is not dropped. False where the reader has taken so
+/// little within `limit` that there is none.
+pub fn await_room(limit: Duration) -> bool {
+    let is_full = |state: &mut State| state.bytes > CAPACITY / 2;
+    let waited = QUEUE.changed.wait_timeout_while(QUEUE.state(), limit, is_full);
+    !is_full(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+}
+
 /// Waits until everything is written: for `limit` where the reader is stuck, and for `PATIENCE` times that where it
 /// takes more, so that only the writing thread is late, as any can be on a busy machine. Written or not, the end comes
 /// then.

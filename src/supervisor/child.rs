@@ -35,7 +35,7 @@ pub struct Standing<'a> {
 }
 
 /// A way to execute the first of these paths that can be, with these arguments.
-type Execute<'a, T> = &'a dyn Fn(&[CString], &[CString]) -> Result<T, SpawnError>;
+pub type Execute<'a, T> = &'a dyn Fn(&[CString], &[CString]) -> Result<T, SpawnError>;
 
 /// Why the command does not run: `cannot run NAME: reason`.
 #[derive(Debug, thiserror::Error)]
@@ -50,18 +50,20 @@ pub struct CannotRun {
 }
 
 impl Command {
-    /// The command `args` (its name first) with this process's environment.
+    /// The command `args` (its name first) with the environment that all commands get.
     pub fn new(args: &[OsString]) -> Result<Self, CannotRun> {
         // Arguments came from C strings and hold no NUL.
         let c_string = |bytes: Vec<u8>| CString::new(bytes).unwrap_or_default();
         let name = args.first().cloned().unwrap_or_default();
-        let paths = candidates(&name, std::env::var_os("PATH").as_deref());
+        let env = environment();
+        let path = env.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
+        let paths = candidates(&name, path.map(OsStr::from_bytes));
         if paths.is_empty() {
             return Err(CannotRun::not_found(&name));
         }
         Ok(Self {
             args: args.iter().map(|arg| c_string(arg.clone().into_vec())).collect(),
-            env: environment(),
+            env,
             paths: paths.into_iter().map(c_string).collect(),
         })
     }
@@ -83,7 +85,8 @@ impl Command {
     pub fn start(&self, standing: &Standing) -> Result<Pid, CannotRun> {
         let Standing { leads, terminal, inherited, streams } = *standing;
         self.execute(&|paths, args| {
-            spawn(&Program { paths, args, env: &self.env, leads, terminal, inherited, streams })
+            let (env, directory) = (&self.env, None);
+            spawn(&Program { paths, args, env, leads, terminal, inherited, streams, directory })
         })
     }
 
@@ -91,8 +94,9 @@ impl Command {
     pub fn replace(&self, inherited: &Inherited) -> CannotRun {
         let (leads, terminal, streams) = (Leads::Nothing, None, Streams::default());
         let replaced = self.execute(&|paths, args| {
+            let (env, directory) = (&self.env, None);
             let program =
-                Program { paths, args, env: &self.env, leads, terminal, inherited, streams };
+                Program { paths, args, env, leads, terminal, inherited, streams, directory };
             Err::<Infallible, _>(replace(&program))
         });
         match replaced {
@@ -106,7 +110,7 @@ impl Command {
     }
 
     /// Executes one of the paths, or says why none can be.
-    fn execute<T>(&self, by: Execute<T>) -> Result<T, CannotRun> {
+    pub fn execute<T>(&self, by: Execute<T>) -> Result<T, CannotRun> {
         let (error, path) = match by(&self.paths, &self.args) {
             Ok(done) => return Ok(done),
             Err(SpawnError::Fork(error)) => {

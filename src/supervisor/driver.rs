@@ -21,6 +21,7 @@ use super::phase::Phase;
 use super::requests::{Drain, MainPid, Request, Requests};
 use super::stragglers::{self, Killing};
 use super::wrapping::{Fate, Notice, Wrapping};
+use crate::errand::Moment;
 use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::sys::memory;
@@ -178,7 +179,7 @@ impl Running<'_> {
         self.log_drain(cause);
         if let Some((from, phase)) = changed {
             if phase != Phase::Running {
-                self.errands.end();
+                self.errands.come_to(Moment::PreStop);
             }
             info!(phase = phase.name(), from = from.name(), "phase changed");
         }
@@ -191,6 +192,8 @@ impl Running<'_> {
                 stragglers::signal_all(signal, |group| self.errands.is_group(group))
             }
             Action::Kill => {
+                self.errands.come_to(Moment::PostStop);
+                self.errands.kill_all();
                 let child = self.job.as_ref().and_then(Job::started);
                 self.killing.sweep(child, |group| self.errands.is_group(group))
             }

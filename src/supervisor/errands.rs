@@ -1,13 +1,18 @@
-//! The commands that the supervisor runs for others, beside its child: each leads a process group, which is killed when
-//! nobody waits for it any more (with what has left it), and what is left of it when it has ended.
+//! The commands that the supervisor runs for others, beside its child: those of checks, and hooks. Each leads a process
+//! group, which is killed when nobody waits for it any more (with what has left it), and what is left of it when it has
+//! ended.
 
+use std::env;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tracing::info;
 
-use crate::errand::{self, Errand, Inbox, Order, Outcome};
+use crate::errand::{self, Client, Errand, Inbox, Moment, Order};
+use crate::signal::Signal;
 use crate::sys::process::{self, Change, Pid, Reaped};
 use crate::sys::signals::Inherited;
 use crate::sys::spawn::{Leads, Program, Streams, environment, start};
@@ -16,6 +21,10 @@ use crate::sys::spawn::{Leads, Program, Streams, environment, start};
 pub struct Errands<'a> {
     inbox: Option<Inbox>,
     inherited: &'a Inherited,
+    /// Where stead was started. Hooks run there, also after stead has left it.
+    directory: Option<CString>,
+    /// What is of an earlier moment is not started any more, and neither are the commands of checks from the drain on.
+    moment: Moment,
     running: Vec<Running>,
     /// Groups whose leaders were reaped, and which were killed and may not be gone yet.
     dying: Vec<Pid>,
@@ -24,14 +33,18 @@ pub struct Errands<'a> {
 /// A command that was started and not reaped yet.
 struct Running {
     leader: Pid,
-    reply: oneshot::Sender<Outcome>,
+    client: Client,
     is_killed: bool,
 }
 
 impl<'a> Errands<'a> {
     /// Nothing runs yet; without an inbox nothing ever will.
     pub fn new(inbox: Option<Inbox>, inherited: &'a Inherited) -> Self {
-        Self { inbox, inherited, running: Vec::new(), dying: Vec::new() }
+        let directory = env::current_dir().ok();
+        let directory =
+            directory.and_then(|path| CString::new(path.into_os_string().into_vec()).ok());
+        let (running, dying) = (Vec::new(), Vec::new());
+        Self { inbox, inherited, directory, moment: Moment::PreStart, running, dying }
     }
 
     /// What becomes readable when somebody wants something here.
@@ -45,29 +58,70 @@ impl<'a> Errands<'a> {
         self.dying.retain(|leader| process::is_group(*leader));
         let Some(inbox) = &self.inbox else { return };
         inbox.bell.quiet();
-        let unwanted = self.running.iter_mut().filter(|running| running.reply.is_closed());
+        let unwanted = self.running.iter_mut().filter(|running| !running.client.is_waiting());
         unwanted.for_each(Running::kill);
-        let Some(Order { errand, reply }) = inbox.next() else { return };
+        let Some(Order { errand, client }) = inbox.next() else { return };
         inbox.bell.ring();
-        match self.start(errand) {
-            Ok(leader) => self.running.push(Running { leader, reply, is_killed: false }),
+        if self.is_past(client.moment) {
+            // That the reply is gone says so.
+            return;
+        }
+        match self.start(errand, client.moment) {
+            Ok(leader) => self.running.push(Running { leader, client, is_killed: false }),
             // Nobody is there to be told where it is not wanted any more.
-            Err(error) => drop(reply.send(Err(error))),
+            Err(error) => drop(client.reply.send(Err(error))),
         }
     }
 
-    fn start(&self, Errand { args, output, report }: Errand) -> io::Result<Pid> {
-        let paths = args.get(..1).unwrap_or_default();
-        let (env, terminal, leads) = (environment(), None, Leads::Group);
-        let (inherited, streams) = (self.inherited, Streams::captured(output.as_fd()));
-        let program =
-            Program { paths, args: &args, env: &env, leads, terminal, inherited, streams };
+    fn start(&self, errand: Errand, moment: Option<Moment>) -> io::Result<Pid> {
+        let Errand { paths, args, output, report } = errand;
+        if let (Some(moment), Some(program)) = (moment, args.first()) {
+            // Before it can say anything itself. Its arguments are never shown.
+            info!(hook = moment.name(), command = %program.to_string_lossy(), "hook started");
+        }
+        let (env, leads) = (environment(), Leads::Group);
+        let directory = self.directory.as_deref().filter(|_| moment.is_some());
+        let program = Program {
+            paths: &paths,
+            args: &args,
+            env: &env,
+            leads,
+            terminal: None,
+            inherited: self.inherited,
+            streams: Streams::captured(output.as_fd()),
+            directory,
+        };
         start(&program, report.as_fd())
     }
 
-    /// Kills all of them, and takes no more: stead ends.
-    pub fn end(&mut self) {
-        self.inbox = None;
+    /// Whether the time of such commands is over.
+    fn is_past(&self, moment: Option<Moment>) -> bool {
+        match moment {
+            Some(moment) => moment < self.moment,
+            None => self.moment >= Moment::PreStop,
+        }
+    }
+
+    /// Comes to a moment: hooks of an earlier one get TERM, and from the drain on the commands of checks are killed.
+    /// None of them is started any more.
+    pub fn come_to(&mut self, moment: Moment) {
+        if moment <= self.moment {
+            return;
+        }
+        self.moment = moment;
+        let past: Vec<bool> =
+            self.running.iter().map(|running| self.is_past(running.client.moment)).collect();
+        for (running, _) in self.running.iter_mut().zip(past).filter(|(_, past)| *past) {
+            match running.client.moment {
+                // What is gone is what is wanted.
+                Some(_) => drop(process::signal_group(running.leader, Signal::TERM)),
+                None => running.kill(),
+            }
+        }
+    }
+
+    /// Kills all of them.
+    pub fn kill_all(&mut self) {
         self.running.iter_mut().for_each(Running::kill);
     }
 
@@ -107,12 +161,13 @@ impl<'a> Errands<'a> {
         let _ = process::kill_group(running.leader);
         self.dying.push(running.leader);
         // Nobody may be waiting any more.
-        let _ = running.reply.send(Ok(change));
+        let _ = running.client.reply.send(Ok(change));
     }
 
     /// Kills all of them, takes no more, and collects them within a limit.
-    pub fn finish(mut self) {
-        self.end();
+    pub fn finish(&mut self) {
+        self.inbox = None;
+        self.kill_all();
         for _ in 0..FAREWELL_MS {
             while let Reaped::Changed(..) = self.reap() {}
             if self.running.is_empty() {

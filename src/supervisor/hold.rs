@@ -13,6 +13,7 @@ use tracing::info;
 
 use super::errands::Errands;
 use super::lifecycle::{Action, Event, Lifecycle, Terms};
+use super::stragglers::Killing;
 use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::sys::process::{Pid, Reaped};
@@ -58,6 +59,41 @@ pub fn meaning_by(terms: Terms) -> impl FnMut(Signal) -> Meaning {
         _ => Meaning::Default,
     }
 }
+
+/// What signals mean to a supervisor with these terms while hooks run before its child. What would end stead by itself
+/// ends it in order, so that no hook outlives it.
+pub fn meaning_of_hooks(terms: Terms) -> impl FnMut(Signal) -> Meaning {
+    /// Those that end nothing by default; signal(7).
+    const HARMLESS: [Signal; 6] =
+        [Signal::URG, Signal::WINCH, Signal::CONT, Signal::TSTP, Signal::TTIN, Signal::TTOU];
+    let mut meaning = meaning_by(terms);
+    move |signal| match meaning(signal) {
+        Meaning::Default if Pid::own().is_init() || signals::is_ignored(signal) => Meaning::Nothing,
+        Meaning::Default if !HARMLESS.contains(&signal) => Meaning::End(Exit::killed_by(signal)),
+        meaning => meaning,
+    }
+}
+
+/// Kills everything that runs below this process, and collects it within a limit: stead ends, and has had no child.
+pub fn end_all(errands: &mut Errands) {
+    errands.finish();
+    let mut killing = Killing::default();
+    for _ in 0..SWEEPS {
+        killing.sweep(None, |_| false);
+        loop {
+            match errands.reap() {
+                Reaped::Changed(..) => {}
+                Reaped::Nothing => break,
+                Reaped::NoChild => return,
+            }
+        }
+        std::thread::sleep(SWEEP);
+    }
+}
+
+/// How often what is left is killed, and how long is waited in between.
+const SWEEPS: u32 = 100;
+const SWEEP: Duration = Duration::from_millis(10);
 
 /// Holds until the gate is open, `meaning` finds the end in a signal, or the time is over. A signal that came before
 /// the gate was open counts, also when it is read after.

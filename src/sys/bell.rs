@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::sync::Arc;
+use std::task::Wake;
 
 use super::checked;
 
@@ -30,6 +32,13 @@ impl Bell {
     pub fn quiet(&self) {
         // A bell that was not rung is quiet.
         let _ = (&self.0).read(&mut [0; 8]);
+    }
+}
+
+/// A future that is awaited by poll(2).
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
     }
 }
 

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::OnceLock;
 
 use super::checked;
 use super::process::{Pid, exit_now};
@@ -34,6 +35,8 @@ pub struct Program<'a> {
     pub inherited: &'a Inherited,
     /// Where its standard streams lead.
     pub streams: Streams<'a>,
+    /// The directory that it is started in, where that is not stead's own.
+    pub directory: Option<&'a CStr>,
 }
 
 /// Where the standard streams of a program lead.
@@ -82,6 +85,13 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
+    /// What the system said.
+    pub fn into_io(self) -> io::Error {
+        match self {
+            Self::Fork(error) | Self::Exec { error, .. } => error,
+        }
+    }
+
     fn exec([errno, path]: Report) -> Self {
         let path = usize::try_from(path).unwrap_or_default();
         Self::Exec { error: io::Error::from_raw_os_error(errno), path }
@@ -91,7 +101,17 @@ impl SpawnError {
 /// What the child writes to its parent when exec fails: errno and the number of the path.
 type Report = [i32; 2];
 
-/// This process's environment entry by entry, also what std::env passes over (entries without `=`).
+/// What every program gets beside this process's own environment.
+static ADDED: OnceLock<Vec<CString>> = OnceLock::new();
+
+/// Gives these variables, `NAME=value` each, to every program that is started from now on. To be called once.
+pub fn add_to_environment(variables: Vec<CString>) {
+    // A second call could only be a test's.
+    let _ = ADDED.set(variables);
+}
+
+/// The environment that programs are started with: this process's own entry by entry, also what std::env passes over
+/// (entries without `=`), and what was added to it.
 pub fn environment() -> Vec<CString> {
     unsafe extern "C" {
         static environ: *const *const libc::c_char;
@@ -105,6 +125,7 @@ pub fn environment() -> Vec<CString> {
             next = next.add(1);
         }
     }
+    entries.extend(ADDED.get().into_iter().flatten().cloned());
     entries
 }
 
@@ -144,10 +165,11 @@ pub fn start(program: &Program, report: BorrowedFd) -> io::Result<Pid> {
     Ok(child)
 }
 
-/// The errno that a started program has left in its report, if it has.
-pub fn reported(report: &[u8]) -> Option<io::Error> {
-    let errno = report.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes));
-    errno.map(io::Error::from_raw_os_error)
+/// Why a started program could not be executed, from its report; none where it was.
+pub fn reported(report: &[u8]) -> Option<SpawnError> {
+    let (errno, rest) = report.split_first_chunk()?;
+    let number = |bytes: &[u8; 4]| i32::from_ne_bytes(*bytes);
+    Some(SpawnError::exec([number(errno), rest.first_chunk().map_or(0, number)]))
 }
 
 /// Makes the process that becomes the program.
@@ -161,6 +183,7 @@ fn fork(program: &Program, report: RawFd) -> io::Result<Pid> {
         if child == 0 {
             redirect(&program.streams);
             lead(program);
+            enter(program.directory);
             addressed.write_own(&mut env);
             let errno = execute(program, &args, &env);
             libc::write(report, ptr::from_ref(&errno).cast(), size_of::<Report>());
@@ -169,6 +192,17 @@ fn fork(program: &Program, report: RawFd) -> io::Result<Pid> {
         child
     })?;
     Ok(Pid::new(child))
+}
+
+/// In the child: another directory than stead's own; one that is gone leaves it where it is.
+///
+/// # Safety
+/// Only between fork and exec.
+unsafe fn enter(directory: Option<&CStr>) {
+    if let Some(path) = directory {
+        // SAFETY: a C string; chdir is async-signal-safe.
+        unsafe { libc::chdir(path.as_ptr()) };
+    }
 }
 
 /// In the child: other standard streams than stead's own. No descriptor that they are made of is one of them, because

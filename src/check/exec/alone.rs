@@ -27,11 +27,18 @@ type Leader = Arc<Mutex<Option<Pid>>>;
 pub(super) fn run(errand: Errand) -> io::Result<Alone> {
     let current = Inherited::current();
     let inherited = errand::inherited().unwrap_or(&current);
-    let Errand { args, output, report } = errand;
-    let paths = args.get(..1).unwrap_or_default();
-    let (env, terminal, leads) = (environment(), None, Leads::Group);
-    let streams = Streams::captured(output.as_fd());
-    let program = Program { paths, args: &args, env: &env, leads, terminal, inherited, streams };
+    let Errand { paths, args, output, report } = errand;
+    let (env, leads) = (environment(), Leads::Group);
+    let program = Program {
+        paths: &paths,
+        args: &args,
+        env: &env,
+        leads,
+        terminal: None,
+        inherited,
+        streams: Streams::captured(output.as_fd()),
+        directory: None,
+    };
     let pid = start(&program, report.as_fd())?;
     let leader = Arc::new(Mutex::new(Some(pid)));
     let reaped = leader.clone();

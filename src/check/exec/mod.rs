@@ -50,7 +50,7 @@ impl ExecTarget {
         let output = Output::new(output);
         progress.enter(Stage::Query);
         let (outcome, line) = match errand::desk() {
-            Some(desk) => output.read_until(desk.ask(errand).map_err(cannot_start)?).await,
+            Some(desk) => output.read_until(desk.ask(errand, None).map_err(cannot_start)?).await,
             None => output.read_until(alone::run(errand).map_err(cannot_start)?).await,
         };
         let outcome = outcome
@@ -69,7 +69,9 @@ impl ExecTarget {
         let (report, why) = pipe::pipe()?;
         let (output, report) = (output.into_blocking_fd()?, report.into_blocking_fd()?);
         let why = why.into_nonblocking_fd()?.into();
-        Ok((ours, why, Errand { args: self.args.clone(), output, report }))
+        let args = self.args.clone();
+        let paths = args.first().cloned().into_iter().collect();
+        Ok((ours, why, Errand { paths, args, output, report }))
     }
 }
 
@@ -108,7 +110,7 @@ fn judged(change: Change, line: String) -> Result<Pass, ProbeError> {
 fn not_executed(mut report: File) -> Option<ProbeError> {
     let mut bytes = [0; 8];
     let read = report.read(&mut bytes).unwrap_or_default();
-    let error = reported(bytes.get(..read)?)?;
+    let error = reported(bytes.get(..read)?)?.into_io();
     let class = match error.kind() {
         io::ErrorKind::NotFound => Class::NotFound,
         io::ErrorKind::PermissionDenied => Class::AccessDenied,

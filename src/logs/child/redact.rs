@@ -126,6 +126,19 @@ impl Redactor {
         Self { redactions, ..Self::default() }
     }
 
+    /// The text, redacted.
+    pub fn redact(&mut self, text: &str) -> String {
+        let (mut done, mut redacted) = (0, String::new());
+        let mut put = |part: Option<&str>| redacted.push_str(part.unwrap_or_default());
+        for at in Search::new(&self.redactions, text, &mut self.next) {
+            put(text.get(done..at.start));
+            put(Some("[redacted]"));
+            done = at.end;
+        }
+        put(text.get(done..));
+        redacted
+    }
+
     /// Whether nothing is looked for.
     pub fn is_idle(&self) -> bool {
         self.redactions.0.is_empty()
