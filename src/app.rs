@@ -113,6 +113,7 @@ fn obey(request: Request, inherited: &Inherited) -> Result<Exit, Failure> {
         Request::CheckUrls { urls, quiet } => check_urls::run(urls, quiet),
         Request::CheckAll { quiet } => check_urls::run_all(quiet),
         Request::Wait { urls, patience, command } => wait::run(urls, patience, &command, inherited),
+        Request::Drain { waits, quiet } => Ok(drain(waits, quiet, inherited)),
         Request::Config { role, flags, json } => show_config::run(role, &flags, json),
         Request::Install(path) => Ok(print(&format!("installed {}\n", install(&path)?.display()))),
         Request::Print(text) => Ok(print(&text)),
@@ -156,6 +157,22 @@ fn check(group: cli::Group, quiet: bool) -> Exit {
         Ok(listen) => client::ask(group, listen),
         Err(mistake) => client::Outcome::failed(group, mistake),
     };
+    tell(&outcome, quiet)
+}
+
+/// `stead drain`: 0 when what was to be waited for is over, else 1.
+fn drain(waits: bool, quiet: bool, inherited: &Inherited) -> Exit {
+    // It can last, and whoever waits for it may want to end it.
+    inherited.restore();
+    let outcome = match Config::load_listen(&environment(), &read_file) {
+        Ok(listen) => client::drain(listen, waits),
+        Err(mistake) => client::Outcome { ok: false, line: format!("drain: {mistake}") },
+    };
+    tell(&outcome, quiet)
+}
+
+/// Prints what a question to the running stead came to.
+fn tell(outcome: &client::Outcome, quiet: bool) -> Exit {
     if !quiet {
         print(&format!("{}\n", outcome.line));
     }

@@ -44,6 +44,13 @@ pub enum Request {
         /// What this process is then, if anything.
         command: Vec<OsString>,
     },
+    /// `stead drain`.
+    Drain {
+        /// Come back when it is over.
+        waits: bool,
+        /// Say nothing.
+        quiet: bool,
+    },
     /// `stead config`.
     Config {
         /// Whose options they are.
@@ -94,7 +101,8 @@ impl Group {
 const NO_COMMAND: &str = "no command to run. In a Dockerfile, setting ENTRYPOINT empties the base image's CMD and drops its \
     own entrypoint: repeat both, as in ENTRYPOINT [\"/stead\",\"run\",\"--\",\"/docker-entrypoint.sh\"] and CMD [\"nginx\",\"-g\",\"daemon off;\"]";
 
-const COMMANDS: [&str; 7] = ["run", "sidecar", "check", "wait", "config", "install", "help"];
+const COMMANDS: [&str; 8] =
+    ["run", "sidecar", "check", "wait", "drain", "config", "install", "help"];
 
 /// Reads the arguments after the program's name.
 pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
@@ -106,6 +114,7 @@ pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
         Some("sidecar") => parse_sidecar(rest),
         Some("check") => parse_check(rest),
         Some("wait") => parse_wait(rest),
+        Some("drain") => parse_drain(rest),
         Some("config") => parse_config(rest),
         Some("install") => parse_install(rest),
         Some("help" | "--help" | "-h") => Ok(Request::Print(usage())),
@@ -238,6 +247,19 @@ fn parse_wait(rest: &[OsString]) -> Result<Request, Mistake> {
     Ok(Request::Wait { urls, patience, command })
 }
 
+fn parse_drain(rest: &[OsString]) -> Result<Request, Mistake> {
+    let (mut waits, mut quiet) = (true, false);
+    for arg in rest {
+        match arg.to_str() {
+            Some("-h" | "--help") => return Ok(Request::Print(usage())),
+            Some("--no-wait") => waits = false,
+            Some("-q" | "--quiet") => quiet = true,
+            _ => return Err(Mistake::at("drain", "neither --no-wait nor -q")),
+        }
+    }
+    Ok(Request::Drain { waits, quiet })
+}
+
 fn timeout_of(text: Option<&str>) -> Result<Patience, Mistake> {
     value::timeout(text.unwrap_or_default()).map_err(|wrong| Mistake::at("--timeout", wrong))
 }
@@ -322,6 +344,7 @@ fn usage() -> String {
         "  stead check [-q] URL...|--all            check these, or all that is configured, once and directly; exit 0 or 1\n",
         "  stead wait [URL...] [--timeout 60s] [-- CMD [ARG...]]\n",
         "                                           wait until these, or the required dependencies, are up; then become CMD\n",
+        "  stead drain [--no-wait] [-q]             make the running stead not ready and wait until it is drained (preStop)\n",
         "  stead config [--json] [--sidecar] [OPTIONS]\n",
         "                                           the configuration as understood, and where each value came from\n",
         "  stead install PATH                       copy stead to PATH, for instance into a shared volume\n\n",

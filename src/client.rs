@@ -1,8 +1,9 @@
-//! `stead check`: asks the running stead once, over plain blocking sockets, and says one line. No runtime is started,
-//! and the whole of it has one deadline.
+//! `stead check` and `stead drain`: they ask the running stead over plain blocking sockets and say one line. No runtime is
+//! started, and each question has one deadline.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 #[expect(clippy::disallowed_types, reason = "there is no runtime here, and no paused time")]
 use std::time::Instant;
@@ -12,10 +13,14 @@ use serde_json::Value;
 use crate::cli::Group;
 use crate::config::Listen;
 
-/// For the whole of it; Docker's and ECS's shortest time-outs are longer.
+/// For the whole of a question; Docker's and ECS's shortest time-outs are longer.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// More than any answer of stead's is long.
 const LONGEST_ANSWER: u64 = 64 * 1024;
+/// How often it is asked whether a drain is over.
+const LOOK: Duration = Duration::from_millis(100);
+/// What a request for the drain begins with, which nothing but a program of this machine sends.
+const DRAIN: &str = "/drain HTTP/1.1\r\nStead-Drain: 1";
 
 /// What became of the question.
 #[derive(Debug, Eq, PartialEq)]
@@ -39,11 +44,69 @@ pub fn ask(group: Group, listen: Listen) -> Outcome {
     let Some(first) = addresses.first() else {
         return Outcome::failed(group, "the endpoints are off (STEAD_LISTEN=off)");
     };
-    match exchange(&addresses, group.path()) {
+    match exchange(&addresses, &format!("GET {} HTTP/1.1", group.path())) {
         Ok(answer) => understand(group, &answer, first),
         Err(error) => {
             Outcome::failed(group, format!("no stead answers at {first}: {}", reason(&error)))
         }
+    }
+}
+
+/// Starts the drain of the stead that listens there, and waits for its end where that is wanted.
+pub fn drain(listen: Listen, waits: bool) -> Outcome {
+    let addresses = addresses(listen);
+    let failed = |reason: String| Outcome { ok: false, line: format!("drain: {reason}") };
+    let Some(first) = addresses.first() else {
+        return failed("the endpoints are off (STEAD_LISTEN=off)".to_owned());
+    };
+    let asked = match exchange(&addresses, &format!("POST {DRAIN}")) {
+        Ok(answer) => read(&answer),
+        Err(error) => return failed(format!("no stead answers at {first}: {}", reason(&error))),
+    };
+    match asked {
+        Some((202, told)) if waits => wait_for_drain(&addresses, told),
+        Some((202, _)) => Outcome { ok: true, line: "drain: started".to_owned() },
+        Some((_, told)) if field(&told, "error").is_some() => {
+            failed(format!("refused: {}", field(&told, "error").unwrap_or_default()))
+        }
+        Some((503, told)) if field(&told, "drain").is_some() => failed("not started".to_owned()),
+        _ => failed(format!("what answers at {first} is not stead")),
+    }
+}
+
+/// Asks until the drain is over, as the deadline sees to, or stead is gone, which is the end of every drain.
+fn wait_for_drain(addresses: &[SocketAddr], mut told: Value) -> Outcome {
+    loop {
+        if let Some(outcome) = drained(&told) {
+            return outcome;
+        }
+        thread::sleep(LOOK);
+        match exchange(addresses, &format!("GET {DRAIN}")).map(|answer| read(&answer)) {
+            Ok(Some((200, answer))) => told = answer,
+            // Not every answer comes in time on a machine that is busy, and more will not be known elsewhere.
+            Err(error)
+                if [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock].contains(&error.kind()) => {
+            }
+            Ok(_) | Err(_) => {
+                return Outcome { ok: true, line: "drain: over, stead has ended".to_owned() };
+            }
+        }
+    }
+}
+
+/// What there is to say of a drain that is over.
+fn drained(told: &Value) -> Option<Outcome> {
+    let outcome = |ok, line: String| Some(Outcome { ok, line: format!("drain: {line}") });
+    let is_before_child = matches!(field(told, "phase"), Some("starting" | "standby"));
+    match field(told, "drain") {
+        Some("none") if is_before_child => outcome(true, "nothing runs yet".to_owned()),
+        Some("drained") => outcome(true, "over".to_owned()),
+        Some("timed out") => {
+            let left = told.get("connections").and_then(Value::as_u64);
+            let left = left.map_or("an unknown number of".to_owned(), |count| count.to_string());
+            outcome(false, format!("the time is over with {left} connections left"))
+        }
+        _ => None,
     }
 }
 
@@ -61,8 +124,8 @@ fn addresses(listen: Listen) -> Vec<SocketAddr> {
     }
 }
 
-/// Sends the request and reads the whole answer, all within the deadline.
-fn exchange(addresses: &[SocketAddr], path: &str) -> io::Result<Vec<u8>> {
+/// Sends the request, of which `request` is the beginning, and reads the whole answer, all within the deadline.
+fn exchange(addresses: &[SocketAddr], request: &str) -> io::Result<Vec<u8>> {
     #[expect(clippy::disallowed_types, reason = "see the import")]
     let start = Instant::now();
     let left = || Some(DEADLINE.saturating_sub(start.elapsed())).filter(|left| !left.is_zero());
@@ -76,9 +139,8 @@ fn exchange(addresses: &[SocketAddr], path: &str) -> io::Result<Vec<u8>> {
         return Err(first_error.unwrap_or_else(timed_out));
     };
     stream.set_write_timeout(left())?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: stead-check\r\nConnection: close\r\n\r\n"
-    );
+    let request =
+        format!("{request}\r\nHost: localhost\r\nUser-Agent: stead\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
@@ -108,19 +170,21 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// The status code of an answer, and what its body holds if that is JSON.
+fn read(answer: &[u8]) -> Option<(u16, Value)> {
+    let text = String::from_utf8_lossy(answer);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let code = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    Some((code, serde_json::from_str(body).unwrap_or_default()))
+}
+
 /// From an answer to a line: what failed comes first.
 fn understand(group: Group, answer: &[u8], from: &SocketAddr) -> Outcome {
     let foreign = || Outcome::failed(group, format!("what answers at {from} is not stead"));
-    let text = String::from_utf8_lossy(answer);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+    let Some((code, body)) = read(answer) else {
         return foreign();
     };
-    let code = head
-        .strip_prefix("HTTP/1.1 ")
-        .and_then(|rest| rest.get(..3))
-        .and_then(|code| code.parse::<u16>().ok());
-    let body: Value = serde_json::from_str(body).unwrap_or_default();
-    let (Some(code @ (200 | 503)), Some(status), Some(checks)) = (
+    let (200 | 503, Some(status), Some(checks)) = (
         code,
         body.get("status").and_then(Value::as_str),
         body.get("checks").and_then(Value::as_object),
@@ -188,6 +252,31 @@ mod tests {
                 line(Group::Live, code, body),
                 (false, "live: what answers at 127.0.0.1:9321 is not stead".to_owned())
             );
+        }
+    }
+
+    #[test]
+    fn a_drain_is_over_when_it_says_so() {
+        let said = |text: &str| drained(&serde_json::from_str(text).unwrap());
+        let over = |text| said(text).map(|outcome| (outcome.ok, outcome.line));
+        for waiting in [r#"{"drain":"waiting"}"#, r#"{"drain":"none","phase":"running"}"#, "{}"] {
+            assert_eq!(over(waiting), None, "{waiting}");
+        }
+        for (text, ok, line) in [
+            (r#"{"drain":"drained","connections":0}"#, true, "drain: over"),
+            (r#"{"drain":"none","phase":"standby"}"#, true, "drain: nothing runs yet"),
+            (
+                r#"{"drain":"timed out","connections":3}"#,
+                false,
+                "drain: the time is over with 3 connections left",
+            ),
+            (
+                r#"{"drain":"timed out","connections":null}"#,
+                false,
+                "drain: the time is over with an unknown number of connections left",
+            ),
+        ] {
+            assert_eq!(over(text), Some((ok, line.to_owned())));
         }
     }
 

@@ -93,6 +93,8 @@ fn config_shows_each_setting_with_its_default() {
     let expected = [
         ("grace", "30s"),
         ("drain_delay", "0s"),
+        ("drain_until_idle", "off"),
+        ("idle_after", "5s"),
         ("linger", "5s"),
         ("signal_group", "off"),
         ("clean_stop_ok", "off"),

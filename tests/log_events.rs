@@ -20,7 +20,8 @@ enum Kind {
 
 use Kind::{Bool, OneOf, Seconds, Signal, Text, Whole};
 
-const PHASES: [&str; 6] = ["starting", "running", "quiescing", "draining", "killing", "finished"];
+const PHASES: [&str; 7] =
+    ["starting", "standby", "running", "quiescing", "draining", "killing", "finished"];
 const STATUSES: [&str; 4] = ["up", "degraded", "down", "unknown"];
 
 /// What the field of this name holds in an event.
@@ -31,6 +32,7 @@ fn kind_of(message: &str, field: &str) -> Kind {
         "phase" => OneOf(&PHASES),
         "from" if message == "phase changed" => OneOf(&PHASES),
         "from" | "status" => OneOf(&STATUSES),
+        "connections" | "idle_connections" => Whole,
         "pid" | "from_pid" | "code" | "killed" | "count" | "bytes" | "attempts" => Whole,
         name if name.ends_with("_s") || name.ends_with("_ms") => Seconds,
         _ => Text,

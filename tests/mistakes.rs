@@ -11,9 +11,11 @@ use crate::harness::{Scratch, stead};
 pub const MARKER: &str = "s3cr3t";
 
 /// Every setting: its key in the file, whether it has a flag, and a value that it has no use for.
-pub const SETTINGS: [(&str, bool, &str); 24] = [
+pub const SETTINGS: [(&str, bool, &str); 26] = [
     ("grace", true, MARKER),
     ("drain_delay", true, "-5s3cr3t"),
+    ("drain_until_idle", true, "80s3cr3t"),
+    ("idle_after", true, MARKER),
     ("linger", true, "5 s3cr3t"),
     ("stop_signal", true, "SIGs3cr3t"),
     ("signal_group", true, MARKER),
@@ -270,6 +272,19 @@ fn a_value_of_another_type_is_a_mistake_of_its_line() {
     assert!(!started);
     one_line_of_64(&output);
     assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("{}:1", path.display())));
+}
+
+#[test]
+fn there_must_be_a_port_whose_connections_are_waited_for() {
+    let flag = "--drain-until-idle";
+    Attempt::new(&[flag, "on"]).fails_at(flag);
+    Attempt::new(&[flag, "on", "--app-port", "off"]).env("PORT", "8080").fails_at(flag);
+    Attempt::new(&[flag, "on", "--app-url", "http://app:80/"]).fails_at(flag);
+    Attempt::new(&[flag, "9321"]).env("STEAD_LISTEN", "9321").fails_at(flag);
+    Attempt::new(&[flag, "on"]).env("PORT", "8080").starts();
+    Attempt::new(&[flag, "on", "--app-url", "http://127.0.0.1:8080/"]).starts();
+    Attempt::new(&[flag, "8080", "--idle-after", "0"]).starts();
+    Attempt::new(&[flag, "off"]).starts();
 }
 
 #[test]

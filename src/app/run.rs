@@ -71,12 +71,12 @@ pub(super) fn run(
     let inbox = errand::open().map_err(Failure::system("make a bell"))?;
     let mut errands = Errands::new(Some(inbox), inherited);
     let requests = Requests::open().map_err(Failure::system("make a bell"))?;
+    let supervisor = requests.requester();
     let (labels, details) = (config.labels, config.details);
     let (app, checks) = (config.app_checks, config.checks);
     let style = style(&config.output, &labels, config.events.schema, &around.redactions);
     let is_needed = listener.is_some() || awaited.is_some() || notify.is_some();
-    let notify = notify.map(|notifications| (notifications, requests.requester()));
-    let plan = Plan { app, checks, phase: watched, notify, labels, details };
+    let plan = Plan { app, checks, phase: watched, notify, labels, details, supervisor };
     let serving = is_needed.then(|| serve(listener, plan)).transpose()?;
     if let (Some(awaited), Some(serving)) = (awaited, &serving) {
         logs::writer::release();

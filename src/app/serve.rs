@@ -38,10 +38,12 @@ pub(super) struct Plan {
     pub(super) app: Vec<Check>,
     pub(super) checks: Vec<Check>,
     pub(super) phase: watch::Receiver<Phase>,
-    /// What the command says of itself, and who is told to act on it.
-    pub(super) notify: Option<(Notifications, Requester)>,
+    /// What the command says of itself.
+    pub(super) notify: Option<Notifications>,
     pub(super) labels: Labels,
     pub(super) details: Details,
+    /// Who is asked to act on what the command says, and for a drain.
+    pub(super) supervisor: Requester,
 }
 
 /// The second thread, from the first thread's side.
@@ -63,11 +65,12 @@ pub(super) fn watch_alone(checks: Vec<Check>) -> Result<Serving, Failure> {
 /// Starts the thread with the checks and the endpoints. Without a listener it ends when the child has been started:
 /// until then there may be somebody who waits for the checks.
 pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving, Failure> {
-    let Plan { app, checks, phase, notify, labels, details } = plan;
+    let Plan { app, checks, phase, notify, labels, details, supervisor } = plan;
     let told = phase.clone();
-    let notified = notify.as_ref().map(|(notifications, _)| notifications.watch());
+    let notified = notify.as_ref().map(Notifications::watch);
+    let requester = supervisor.clone();
     let begin = move |over: Over| {
-        if let Some((notifications, requester)) = notify {
+        if let Some(notifications) = notify {
             tokio::spawn(notifications.attend(told.clone(), requester));
         }
         let (app_told, is_serving) =
@@ -91,7 +94,7 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
             }
             return;
         };
-        let view = View { phase, notified, registry, labels, details };
+        let view = View { phase, notified, registry, labels, details, supervisor };
         if let Err(error) = http::serve(listener, view, memory::give_back).await {
             warn!(%error, "endpoints ended");
         }

@@ -32,6 +32,7 @@ pub(super) fn run(flags: &[Flag], inherited: &Inherited) -> Result<Exit, Failure
     logs::writer::release();
     let inbox = errand::open().map_err(Failure::system("make a bell"))?;
     let requests = Requests::open().map_err(Failure::system("make a bell"))?;
+    let asked = requests.requester();
     let (phase, watched) = watch::channel(Phase::Starting);
     let supervisor = Supervisor {
         signals: &queue,
@@ -45,7 +46,8 @@ pub(super) fn run(flags: &[Flag], inherited: &Inherited) -> Result<Exit, Failure
     };
     let (app, checks) = (config.app_checks, config.checks);
     let (labels, details) = (config.labels, config.details);
-    let plan = Plan { app, checks, phase: watched, notify: None, labels, details };
+    let plan =
+        Plan { app, checks, phase: watched, notify: None, labels, details, supervisor: asked };
     // Without endpoints nobody would learn of the checks.
     let serving = listener.map(|listener| serve(Some(listener), plan)).transpose()?;
     let exit = match supervisor.start(None, config.terms)? {

@@ -89,7 +89,7 @@ fn terms(wrapper: &Wrapper) -> Terms {
     Terms {
         grace: Duration::ZERO,
         drain_delay: Duration::ZERO,
-        until_idle: false,
+        until_idle: None,
         pre_stop: false,
         linger: Duration::ZERO,
         stop_signal: None,

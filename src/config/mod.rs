@@ -5,6 +5,7 @@ mod checks;
 mod common;
 mod configured;
 mod discovery;
+mod drain;
 mod environment;
 mod file;
 mod hooks;
@@ -207,7 +208,7 @@ impl Config {
         let mut from = Sources::collect(flags, env, read)?;
         from.keep_those_of(role, flags)?;
         let listen = from.listen()?;
-        let terms = from.terms(role)?;
+        let mut terms = from.terms(role)?;
         let signal_group = from.switch("signal_group")?;
         let notify = from.notify()?;
         let hooks = from.hooks(&terms)?;
@@ -216,6 +217,7 @@ impl Config {
         let discover = from.one("discover", value::switch)?.unwrap_or(true);
         from.show("discover", if discover { "on" } else { "off" });
         let app = from.app(env, discover)?;
+        terms.until_idle = from.until_idle(role, &app, listen)?;
         let details = from.one("details", value::details)?.unwrap_or(Details::Always);
         from.show("details", format!("{details:?}").to_lowercase());
         let output = from.output()?;

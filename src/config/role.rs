@@ -19,6 +19,8 @@ pub enum Role {
 const OF_BOTH: &[&str] = &[
     "grace",
     "drain_delay",
+    "drain_until_idle",
+    "idle_after",
     "app_port",
     "app_url",
     "app_live",

@@ -32,6 +32,13 @@ pub const SETTINGS: &[Setting] = &[
         "not ready for so long before the stop signal goes out",
     ),
     valued(
+        "drain_until_idle",
+        "PORT|on|off",
+        "off",
+        "hold the stop signal until this port (on: the app's) has no busy connection, or half of the grace is left",
+    ),
+    valued("idle_after", "DURATION", "5s", "a connection is idle when so long ago it was answered"),
+    valued(
         "linger",
         "DURATION",
         "5s",

@@ -115,7 +115,11 @@ impl Sources {
         Ok(on)
     }
 
-    fn duration(&mut self, key: &'static str, default: Duration) -> Result<Duration, Mistake> {
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+    ) -> Result<Duration, Mistake> {
         let duration = self.one(key, value::duration)?.unwrap_or(default);
         self.show(key, value::show_duration(duration));
         Ok(duration)
@@ -159,7 +163,7 @@ impl Sources {
         Ok(Terms {
             grace,
             drain_delay,
-            until_idle: false,
+            until_idle: None,
             pre_stop: false,
             linger,
             stop_signal,

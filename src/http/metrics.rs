@@ -12,6 +12,7 @@ use crate::check::registry::Finding;
 use crate::check::status::{BOUNDS, Tally};
 use crate::check::{Fact, State};
 use crate::supervisor::Phase;
+use crate::supervisor::requests::Drain;
 
 /// The two forms of the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,9 +60,9 @@ const SCALED_ON: [(&str, &str, &str, &str); 4] = [
 ];
 
 /// All metrics as text.
-pub fn render(phase: Phase, findings: Vec<Finding>, format: Format) -> String {
+pub fn render(phase: Phase, findings: Vec<Finding>, drain: Drain, format: Format) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot { phase, findings }));
+    registry.register_collector(Box::new(Snapshot { phase, findings, drain }));
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = text::encode(&mut text, &registry);
@@ -92,6 +93,7 @@ fn as_prometheus(text: &str) -> String {
 struct Snapshot {
     phase: Phase,
     findings: Vec<Finding>,
+    drain: Drain,
 }
 
 impl Collector for Snapshot {
@@ -126,6 +128,13 @@ impl Snapshot {
         for phase in Phase::ALL {
             let is_now = i64::from(phase == self.phase);
             phases.encode_family(&[("phase", phase.name())])?.encode_gauge(&is_now)?;
+        }
+        let Some(connections) = self.drain.connections else { return Ok(()) };
+        let help = "Connections of the app's that the drain has found last, busy or idle.";
+        let name = "stead_drain_connections";
+        let mut counts = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (state, count) in [("busy", connections.busy), ("idle", connections.idle)] {
+            counts.encode_family(&[("state", state)])?.encode_gauge(&i64::from(count))?;
         }
         Ok(())
     }
@@ -230,7 +239,8 @@ mod tests {
         let of = |kind: &'static str| {
             let finding = Finding::example("it", State::Up);
             let status = Status { detail: Arc::clone(&detail), ..finding.status };
-            render(Phase::Running, vec![Finding { kind, status, ..finding }], Format::Prometheus)
+            let findings = vec![Finding { kind, status, ..finding }];
+            render(Phase::Running, findings, Drain::default(), Format::Prometheus)
         };
         for (kind, lines) in [
             ("postgres", &["stead_postgres_connections{", "stead_postgres_connections_max{"][..]),

@@ -4,6 +4,7 @@
 //! read, and an error of accept(2) is waited out.
 
 mod connections;
+mod drain;
 mod metrics;
 mod page;
 mod report;
@@ -28,7 +29,7 @@ use crate::config::Listen;
 use crate::sys::descriptors;
 use connections::{Activity, Connections};
 pub use routes::View;
-use routes::respond;
+use routes::{Peer, respond};
 
 /// The time for a request's header.
 const HEADER_TIME: Duration = Duration::from_secs(2);
@@ -120,14 +121,21 @@ pub async fn serve(
 
 /// Serves one connection until it ends, in whatever way.
 async fn answer(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, activity: Activity) {
-    let is_local = peer.ip().to_canonical().is_loopback();
+    let is_loopback = peer.ip().to_canonical().is_loopback();
+    // Whoever comes from the very address that it goes to is here; from elsewhere the kernel drops that ("martian").
+    let is_here = is_loopback || stream.local_addr().is_ok_and(|own| own.ip() == peer.ip());
+    let peer = Peer { is_loopback, is_here };
     // A small answer should not wait for the acknowledgement of the one before it.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         activity.completed_a_request();
-        let response = respond(&request, is_local, &server.view);
-        server.answered.notify_one();
-        async move { Ok::<_, Infallible>(response) }
+        let server = server.clone();
+        async move {
+            drain::begin(&request, is_here, &server.view).await;
+            let response = respond(&request, peer, &server.view);
+            server.answered.notify_one();
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

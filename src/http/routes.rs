@@ -11,6 +11,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
+use super::drain;
 use super::metrics::{self, Format};
 use super::page;
 use super::report::{Report, timestamp};
@@ -20,6 +21,8 @@ use crate::cli::Group;
 use crate::config::{Details, Labels};
 use crate::notify::Notified;
 use crate::supervisor::Phase;
+use crate::supervisor::lifecycle::Progress;
+use crate::supervisor::requests::Requester;
 
 const JSON: &str = "application/json";
 const HEALTH_JSON: &str = "application/health+json";
@@ -39,6 +42,17 @@ pub struct View {
     pub labels: Labels,
     /// Who sees the details.
     pub details: Details,
+    /// Who is asked for a drain, and tells of it.
+    pub supervisor: Requester,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    /// From a loopback address.
+    pub(super) is_loopback: bool,
+    /// From this machine, as far as its network namespace goes.
+    pub(super) is_here: bool,
 }
 
 /// A path that is answered.
@@ -46,6 +60,7 @@ pub struct View {
 enum Route<'a> {
     Page,
     Metrics,
+    Drain,
     Group(Group),
     One(Group, &'a str),
 }
@@ -62,6 +77,7 @@ fn route(path: &str) -> Option<Route<'_>> {
     Some(match path {
         "/" => Route::Page,
         "/metrics" => Route::Metrics,
+        drain::PATH => Route::Drain,
         "/livez" | "/health" | "/health/live" | "/live" => Route::Group(Group::Live),
         "/readyz" | "/ready" | "/health/ready" => Route::Group(Group::Ready),
         "/startupz" => Route::Group(Group::Startup),
@@ -88,9 +104,9 @@ fn query(text: &str) -> Query<'_> {
     query
 }
 
-/// Answers one request. `is_local`: the peer has a loopback address.
-pub fn respond<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full<Bytes>> {
-    let mut response = answer(request, is_local, view);
+/// Answers one request.
+pub(super) fn respond<B>(request: &Request<B>, peer: Peer, view: &View) -> Response<Full<Bytes>> {
+    let mut response = answer(request, peer, view);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // No body is ever read, so a connection that carries one cannot be used again.
@@ -101,18 +117,20 @@ pub fn respond<B>(request: &Request<B>, is_local: bool, view: &View) -> Response
     response
 }
 
-fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full<Bytes>> {
+fn answer<B>(request: &Request<B>, peer: Peer, view: &View) -> Response<Full<Bytes>> {
     let Some(route) = route(request.uri().path()) else {
         return not_found();
     };
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
+    let is_post = route == Route::Drain && request.method() == Method::POST;
+    if !is_post && ![Method::GET, Method::HEAD].contains(request.method()) {
+        let allowed = if route == Route::Drain { "GET, HEAD, POST" } else { "GET, HEAD" };
         let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         return response;
     }
     let details = match view.details {
         Details::Always => true,
-        Details::Loopback => is_local,
+        Details::Loopback => peer.is_loopback,
         Details::Never => false,
     };
     let all = view.registry.findings();
@@ -120,6 +138,7 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
     let notified = view.notified.as_ref().map(|notified| notified.borrow().clone());
     let query = query(request.uri().query().unwrap_or_default());
     let (verdict, findings, excluded) = match route {
+        Route::Drain => return drain_told(request, peer, view),
         Route::Page | Route::Metrics if !details => return not_found(),
         Route::Page => {
             let said = (phase, notified.as_ref());
@@ -132,7 +151,7 @@ fn answer<B>(request: &Request<B>, is_local: bool, view: &View) -> Response<Full
             return written(
                 StatusCode::OK,
                 format.content_type(),
-                metrics::render(phase, all, format),
+                metrics::render(phase, all, view.supervisor.drain(), format),
             );
         }
         Route::Group(group) => {
@@ -179,6 +198,21 @@ fn told<B>(
         _ if accepts(request, HEALTH_JSON) => written(status, HEALTH_JSON, report.ietf_json()),
         _ => written(status, JSON, report.json()),
     }
+}
+
+/// What there is to say of the drain, to whom it may be told. It was asked for by now where it was to be.
+fn drain_told<B>(request: &Request<B>, peer: Peer, view: &View) -> Response<Full<Bytes>> {
+    if let Some(reason) = drain::refusal(request, peer.is_here) {
+        return problem(StatusCode::FORBIDDEN, reason);
+    }
+    let (told, phase) = (view.supervisor.drain(), *view.phase.borrow());
+    let has_begun = told.progress != Progress::NotBegun || phase.is_before_child();
+    let status = match *request.method() {
+        Method::POST if has_begun => StatusCode::ACCEPTED,
+        Method::POST => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    };
+    written(status, JSON, drain::body(told, phase))
 }
 
 /// Whether a media type is among those that the client names.
@@ -228,6 +262,8 @@ mod tests {
             ("/livez2", None),
             ("/metrics/x", None),
             ("/metrics", Some(Route::Metrics)),
+            ("/drain", Some(Route::Drain)),
+            ("/drain/", None),
             ("", None),
         ] {
             assert_eq!(route(path), expected, "{path}");

@@ -14,6 +14,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use super::connections;
 use super::errands::Errands;
 use super::job::{Job, TERMINAL_STOPS};
 use super::lifecycle::{Action, Connections, Event, Lifecycle};
@@ -176,7 +177,8 @@ impl Running<'_> {
         self.tell_drain();
         // The endpoints say "draining" before the app or a reader of the log can know of it.
         let changed = self.tell_phase();
-        self.log_drain(cause);
+        let was_draining = self.drain.is_some();
+        self.begin_drain(cause);
         if let Some((from, phase)) = changed {
             if phase != Phase::Running {
                 self.errands.come_to(Moment::PreStop);
@@ -184,6 +186,10 @@ impl Running<'_> {
             info!(phase = phase.name(), from = from.name(), "phase changed");
         }
         match action {
+            Action::Hold if was_draining => {
+                let signal = cause.map(|cause| cause.signal.to_string());
+                info!(signal, "stop signal held back");
+            }
             Action::Nothing | Action::Hold => {}
             Action::Drop => self.drop_signal(cause),
             Action::Forward(signal) => self.forward(signal, cause),
@@ -215,8 +221,8 @@ impl Running<'_> {
         self.requests.iter().for_each(|told| told.tell(Drain { progress, connections }));
     }
 
-    /// Logs the drain's beginning; without a `cause` it was asked for by another thread.
-    fn log_drain(&mut self, cause: Option<Delivery>) {
+    /// What the drain's beginning brings with it; without a `cause` it was asked for by another thread.
+    fn begin_drain(&mut self, cause: Option<Delivery>) {
         if self.drain.is_some() || self.lifecycle.drain_began().is_none() {
             return;
         }
@@ -228,6 +234,9 @@ impl Running<'_> {
             drain_delay_s = terms.drain_delay.as_secs_f64(),
             "drain started"
         );
+        if let (Some(until), Some(requests)) = (terms.until_idle, &self.requests) {
+            connections::watch(until, requests.requester());
+        }
     }
 
     fn drop_signal(&self, cause: Option<Delivery>) {

@@ -22,7 +22,7 @@ use crate::signal::{Signal, SignalSet};
 use crate::sys::process::Change;
 use drain::Drain;
 pub use drain::{Connections, Progress};
-pub use events::{Action, Event, Terms};
+pub use events::{Action, Event, Terms, UntilIdle};
 
 /// How often what is left is killed again: what forks while it is killed leaves something.
 const SWEEP: Duration = Duration::from_millis(50);
@@ -173,6 +173,10 @@ impl Lifecycle {
         let stop = signal.map(|signal| self.stop_signal(signal));
         self.drain = Some(Drain::begin(&self.terms, stop, now));
         self.stage = Stage::Held;
+        self.release_or_hold(now)
+    }
+
+    fn release_or_hold(&mut self, now: Duration) -> Action {
         match self.release(now) {
             Action::Nothing => Action::Hold,
             stopping => stopping,
@@ -212,7 +216,7 @@ impl Lifecycle {
             drain.deadline = now.saturating_add(self.terms.grace);
             drain.set_over();
         }
-        self.release(now)
+        self.release_or_hold(now)
     }
 
     fn stop(&mut self, stop: Signal) -> Action {

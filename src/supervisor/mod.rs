@@ -1,6 +1,7 @@
 //! The supervisor: one child, one loop on the main thread, and the only place that waits and kills.
 
 pub mod child;
+mod connections;
 mod driver;
 pub mod errands;
 pub mod hold;
@@ -31,8 +32,8 @@ use child::{CannotRun, Command, Standing};
 pub use driver::Running;
 use errands::Errands;
 use job::Job;
-pub use lifecycle::Terms;
 use lifecycle::{Action, Event, Lifecycle};
+pub use lifecycle::{Terms, UntilIdle};
 pub use phase::Phase;
 use requests::Requests;
 use stragglers::Killing;

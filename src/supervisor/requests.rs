@@ -110,6 +110,12 @@ impl Requester {
         Ok(())
     }
 
+    /// Until a drain has begun, or nobody is there who could begin one.
+    pub async fn drain_begun(&self) {
+        let mut drain = self.drain.clone();
+        let _ = drain.wait_for(|drain| drain.progress != Progress::NotBegun).await;
+    }
+
     /// What is told of the drain.
     pub fn drain(&self) -> Drain {
         *self.drain.borrow()

@@ -14,6 +14,7 @@ pub mod process;
 pub mod signals;
 pub mod sockets;
 pub mod spawn;
+pub mod tcp;
 pub mod terminal;
 pub mod tree;
 

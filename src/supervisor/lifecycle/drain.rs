@@ -51,7 +51,7 @@ impl Drain {
             began: now,
             deadline: now.saturating_add(terms.grace),
             stop,
-            is_idle: !terms.until_idle,
+            is_idle: terms.until_idle.is_none(),
             are_hooks_over: !terms.pre_stop,
             is_over: false,
         }

@@ -15,7 +15,7 @@ pub struct Terms {
     /// How long the stop signal is held back.
     pub drain_delay: Duration,
     /// The stop signal is held back until the app's connections are gone, or half of the grace is left.
-    pub until_idle: bool,
+    pub until_idle: Option<UntilIdle>,
     /// The stop signal is held back until [`Event::HooksOver`].
     pub pre_stop: bool,
     /// What processes get that the child left behind when it ended by itself.
@@ -32,6 +32,15 @@ pub struct Terms {
     pub drains: bool,
     /// Off in a sidecar, which ends when its drain does.
     pub child: bool,
+}
+
+/// The connections that are waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct UntilIdle {
+    /// The local port that they were made to.
+    pub port: u16,
+    /// How long ago a connection was answered that is idle.
+    pub idle_after: Duration,
 }
 
 /// What happened.
@@ -76,7 +85,7 @@ pub enum Action {
     Drop,
     /// Pass this signal on to the child.
     Forward(Signal),
-    /// The drain has begun; the stop signal comes later.
+    /// A drain was asked for; the stop signal comes later, if it is to come.
     Hold,
     /// Send the stop signal to the child.
     Stop(Signal),

@@ -16,7 +16,7 @@ fn terms() -> Terms {
     Terms {
         grace: seconds(30),
         drain_delay: Duration::ZERO,
-        until_idle: false,
+        until_idle: None,
         pre_stop: false,
         linger: seconds(5),
         stop_signal: None,
@@ -27,6 +27,8 @@ fn terms() -> Terms {
         child: true,
     }
 }
+
+const UNTIL_IDLE: Option<UntilIdle> = Some(UntilIdle { port: 80, idle_after: Duration::ZERO });
 
 /// A lifecycle whose child runs since the first moment.
 fn running(terms: Terms) -> Lifecycle {

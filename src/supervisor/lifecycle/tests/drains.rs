@@ -9,7 +9,7 @@ const TERM: Event = Event::Signal(Signal::TERM);
 const STOP: Action = Action::Stop(Signal::TERM);
 
 fn until_idle() -> Terms {
-    Terms { until_idle: true, ..terms() }
+    Terms { until_idle: UNTIL_IDLE, ..terms() }
 }
 
 /// Takes in events at seconds, each with what is to come of it.
@@ -48,7 +48,7 @@ fn a_term_after_the_request_serves_the_rest_of_the_delay_and_keeps_the_deadline(
         &mut lifecycle,
         &[
             (10, Event::DrainAsked, Action::Hold),
-            (12, TERM, Action::Nothing),
+            (12, TERM, Action::Hold),
             (14, Event::Woke, Action::Nothing),
             (15, Event::Woke, STOP),
         ],
@@ -101,13 +101,12 @@ fn a_second_request_joins_the_first_and_one_after_a_signal_its_drain() {
 #[test]
 fn a_second_signal_waits_for_nothing_and_a_second_int_kills() {
     let mut lifecycle = running(until_idle());
-    let events =
-        [(0, Event::DrainAsked, Action::Hold), (1, TERM, Action::Nothing), (2, TERM, STOP)];
+    let events = [(0, Event::DrainAsked, Action::Hold), (1, TERM, Action::Hold), (2, TERM, STOP)];
     play(&mut lifecycle, &events);
     assert_eq!(lifecycle.deadline(), Some(seconds(30)));
     let int = Event::Signal(Signal::INT);
     let mut lifecycle = running(until_idle());
-    play(&mut lifecycle, &[(0, Event::DrainAsked, Action::Hold), (1, int, Action::Nothing)]);
+    play(&mut lifecycle, &[(0, Event::DrainAsked, Action::Hold), (1, int, Action::Hold)]);
     play(&mut lifecycle, &[(2, int, Action::Kill)]);
 }
 

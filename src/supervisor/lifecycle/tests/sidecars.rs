@@ -7,7 +7,7 @@ const IDLE: Event = Event::Connections(Some(Connections { busy: 0, idle: 0 }));
 const FINISH: Action = Action::Finish(Exit::OK);
 
 fn sidecar() -> Terms {
-    Terms { child: false, until_idle: true, ..terms() }
+    Terms { child: false, until_idle: UNTIL_IDLE, ..terms() }
 }
 
 #[test]
@@ -33,9 +33,9 @@ fn a_sidecar_waits_until_the_deadline_at_the_latest() {
 
 #[test]
 fn without_anything_to_wait_for_a_sidecar_ends_with_its_signal() {
-    let mut lifecycle = running(Terms { until_idle: false, ..sidecar() });
+    let mut lifecycle = running(Terms { until_idle: None, ..sidecar() });
     assert_eq!(lifecycle.on(Event::Signal(Signal::TERM), seconds(3)), FINISH);
-    let mut delayed = running(Terms { until_idle: false, drain_delay: seconds(5), ..sidecar() });
+    let mut delayed = running(Terms { until_idle: None, drain_delay: seconds(5), ..sidecar() });
     assert_eq!(delayed.on(Event::Signal(Signal::TERM), seconds(3)), Action::Hold);
     assert_eq!(delayed.on(Event::Woke, seconds(8)), FINISH);
 }
