@@ -55,6 +55,7 @@ mod rabbitmq;
 mod readiness;
 mod reaping;
 mod redis;
+mod rolling;
 mod secrets;
 mod sidecar;
 mod signals;

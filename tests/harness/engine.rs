@@ -4,6 +4,7 @@
 pub mod compose;
 pub mod files;
 pub mod images;
+mod owned;
 pub mod services;
 
 use std::ffi::OsStr;
@@ -14,6 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+
+pub use owned::Owned;
 
 use super::{LIMIT, http, sys, terminal, unique, until};
 
@@ -86,7 +89,7 @@ pub fn publish(port: u16) -> String {
 }
 
 /// As `until`, for conditions that start a client each time they are asked.
-fn in_time(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+pub fn in_time(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     until(limit, || {
         let holds = condition();
         if !holds {
@@ -226,6 +229,16 @@ impl Container {
         })
     }
 
+    /// `docker start`, after its end.
+    pub fn start_again(&self) {
+        docker_line(["start", &self.name]);
+    }
+
+    /// `docker rm`, after its end.
+    pub fn remove(&self) {
+        docker_line(["rm", "--volumes", &self.name]);
+    }
+
     /// `docker kill -s SIGNAL`.
     pub fn signal(&self, signal: &str) {
         docker_line(["kill", "--signal", signal, &self.name]);
@@ -339,39 +352,4 @@ pub fn run_with_input(image: &str, input: &[u8], line: &[&str]) -> Finished {
     let _ = client.wait();
     assert!(ended, "the container still runs after the end of its input");
     Finished { code: container.wait_exit(LIMIT), ..container.logs() }
-}
-
-/// A network or a volume, removed when it is dropped: make it before the containers that use it.
-pub struct Owned {
-    kind: &'static str,
-    name: String,
-}
-
-impl Owned {
-    /// A network in which containers find one another by name.
-    pub fn network() -> Self {
-        Self::create("network")
-    }
-
-    /// A volume.
-    pub fn volume() -> Self {
-        Self::create("volume")
-    }
-
-    fn create(kind: &'static str) -> Self {
-        let owned = Self { kind, name: unique("stead-test") };
-        docker_line([kind, "create", "--label", &label(), &owned.name]);
-        owned
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        docker([self.kind, "rm", &self.name]);
-    }
 }

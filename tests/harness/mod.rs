@@ -4,6 +4,7 @@
 pub mod certificates;
 pub mod direct;
 pub mod engine;
+pub mod fleet;
 pub mod http;
 pub mod kubelet;
 pub mod processes;

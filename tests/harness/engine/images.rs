@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::super::unique;
+use super::super::{example, unique};
 use super::files::{APP, Files};
 use super::{Finished, command, docker, docker_line, label};
 
@@ -54,6 +54,19 @@ pub fn busybox_files() -> Files {
         symlink("busybox", files.at(&format!("/bin/{applet}"))).expect("a link to busybox");
     }
     files
+}
+
+/// The example server `replica`, and what may be put in front of it, at the image's root. It has no entry point of use.
+pub fn replica() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    let files = || {
+        busybox_files()
+            .static_program(example("replica"), "/replica")
+            .static_program("/usr/bin/tini-static", "/tini")
+            .program("/usr/bin/dumb-init")
+            .change(format!("ENV PORT={APP}"))
+    };
+    IMAGE.get_or_init(|| files().import())
 }
 
 /// How the slow answers of the servers end.

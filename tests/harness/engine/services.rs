@@ -26,7 +26,8 @@ pub fn postgres() -> &'static str {
             .tree("/usr/share/zoneinfo/Etc")
             .copy("/usr/share/zoneinfo/UTC", "/usr/share/zoneinfo/UTC")
             .script("/entrypoint.sh", POSTGRES_ENTRYPOINT)
-            .directory("/var/lib/postgresql/data", 0o777);
+            .directory("/var/lib/postgresql/data", 0o777)
+            .directory("/var/run/postgresql", 0o1777);
         files.change(r#"ENTRYPOINT ["/entrypoint.sh"]"#).change(r#"CMD ["postgres"]"#)
     };
     IMAGE.get_or_init(|| named(files()))
@@ -103,6 +104,12 @@ pub fn nginx() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     let files = || plain().program("/usr/sbin/nginx").directory("/var/log/nginx", 0o777);
     IMAGE.get_or_init(|| named(files().directory("/var/lib/nginx", 0o777)))
+}
+
+/// As `haproxy`, with the configuration that it is given.
+pub fn haproxy() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| named(plain().program("/usr/sbin/haproxy")))
 }
 
 /// As `python`, with pip and what a project asks of it in the folder of wheels.
