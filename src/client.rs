@@ -196,7 +196,9 @@ fn understand(group: Group, answer: &[u8], from: &SocketAddr) -> Outcome {
         .filter(|(_, check)| field(check, "status") != Some("up"))
         .min_by_key(|(_, check)| check.get("required") != Some(&Value::Bool(true)));
     let mut line = format!("{}: {status}", group.name());
-    if let Some((name, check)) =
+    if let Some(reason) = body.get("notify").and_then(|notify| field(notify, "reason")) {
+        line.push_str(&format!(": {reason}"));
+    } else if let Some((name, check)) =
         failing.filter(|_| matches!(status, "degraded" | "unavailable" | "starting"))
     {
         line.push_str(&format!(": {name} {}", field(check, "status").unwrap_or("unknown")));
@@ -231,6 +233,14 @@ mod tests {
             line(Group::Ready, 503, body),
             (false, "ready: unavailable: app down: connect_refused at connect".to_owned())
         );
+    }
+
+    #[test]
+    fn what_the_app_said_or_did_not_say_goes_before_its_checks() {
+        let body = r#"{"status":"starting","notify":{"state":"starting","reason":"READY=1 was not said"},
+            "checks":{"app":{"status":"down","required":true}}}"#;
+        let expected = "ready: starting: READY=1 was not said";
+        assert_eq!(line(Group::Ready, 503, body), (false, expected.to_owned()));
     }
 
     #[test]

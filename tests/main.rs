@@ -48,6 +48,7 @@ mod named_checks;
 mod names;
 mod network;
 mod network_cut;
+mod notify;
 mod overload;
 mod postgres;
 mod protocol;

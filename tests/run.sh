@@ -245,6 +245,7 @@ need unshare util-linux
 need ip iproute2
 need ps procps
 need jq jq
+need systemd-notify systemd
 need rsyslogd rsyslog
 need node nodejs
 need javac openjdk-17-jdk-headless

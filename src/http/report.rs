@@ -59,15 +59,8 @@ struct NotifyAnswer<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     status: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    watchdog_missed: bool,
-}
-
-impl<'a> From<&'a Notified> for NotifyAnswer<'a> {
-    fn from(notified: &'a Notified) -> Self {
-        let Notified { doing, status, is_hung, .. } = notified;
-        Self { state: doing.name(), status, watchdog_missed: *is_hung }
-    }
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 /// The checks in their order, by name.
@@ -181,7 +174,11 @@ impl Report<'_> {
             instance: &self.labels.instance,
             environment: self.labels.environment.as_deref(),
             timestamp: timestamp(self.now),
-            notify: self.notified.as_ref().filter(|_| self.details).map(NotifyAnswer::from),
+            notify: self.notified.as_ref().filter(|_| self.details).map(|notified| NotifyAnswer {
+                state: notified.doing.name(),
+                status: &notified.status,
+                reason: self.complaint,
+            }),
             checks: Checks(&self.findings, shown),
         };
         // Text, numbers and string keys cannot fail to be written.

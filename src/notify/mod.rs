@@ -83,9 +83,9 @@ impl Notifications {
         };
         let account = Account::new(terms.is_awaited, terms.watchdog);
         let (start, signal) = (Instant::now(), terms.watchdog_signal);
-        let refused = None;
+        let (refused, stranger) = (None, None);
         let mut listener =
-            Listener { account, start, signal, outer, told, phase, requester, refused };
+            Listener { account, start, signal, outer, told, phase, requester, refused, stranger };
         listener.listen(&socket).await;
     }
 }
@@ -101,6 +101,8 @@ struct Listener {
     requester: Requester,
     /// When a message was refused last with an event.
     refused: Option<Instant>,
+    /// The last sender that was seen to be none of stead's.
+    stranger: Option<Pid>,
 }
 
 impl Listener {
@@ -134,7 +136,8 @@ impl Listener {
         let Some(bytes) = received.length.and_then(|length| buffer.get(..length)) else {
             return self.refuse(&received, "too long");
         };
-        if !is_ours(&received) {
+        if !self.is_ours(&received) {
+            self.stranger = Some(received.from);
             return self.refuse(&received, "not from the command");
         }
         let Message::Assignments(assignments) = parse(bytes) else { return };
@@ -225,19 +228,20 @@ impl Listener {
         let from_pid = received.from.number();
         warn!(from_pid, uid = received.uid, reason, "notification refused");
     }
-}
 
-/// Whether a process of stead's sent it. Of one that has ended and was reaped by now (`systemd-notify --no-block` in a
-/// script), no more is known than its user and that it was in this pid namespace; it counts where a process of stead's
-/// runs as that user, which could as well have made the living say it.
-fn is_ours(received: &Received) -> bool {
-    let (from, own) = (received.from, Pid::own());
-    if from.number() <= 0 {
-        return false;
+    /// Whether a process of stead's sent it. Of one that has ended and was reaped by now (a script's short-lived helper),
+    /// no more is known than its user and that it was in this pid namespace. It counts where a process of stead's runs as
+    /// that user, unless it was seen to be a stranger before.
+    fn is_ours(&self, received: &Received) -> bool {
+        let (from, own) = (received.from, Pid::own());
+        if from.number() <= 0 {
+            return false;
+        }
+        let runs_as = |pid| tree::user_of(pid) == Some(received.uid);
+        tree::is_below(from, own).unwrap_or_else(|| {
+            self.stranger != Some(from)
+                && (process::own_user() == received.uid
+                    || tree::below(own).into_iter().any(|process| runs_as(process.pid)))
+        })
     }
-    let runs_as = |pid| tree::user_of(pid) == Some(received.uid);
-    tree::is_below(from, own).unwrap_or_else(|| {
-        process::own_user() == received.uid
-            || tree::below(own).into_iter().any(|process| runs_as(process.pid))
-    })
 }

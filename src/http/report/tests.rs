@@ -85,7 +85,9 @@ fn what_the_app_says_of_itself_is_a_detail() {
         Report { notified: Some(notified), complaint, ..report(Vec::new(), details) }
     };
     let shown: Value = serde_json::from_str(&said(true).json()).unwrap();
-    assert_eq!(shown["notify"], json!({"state": "starting", "status": "17 \"jobs\""}));
+    let expected =
+        json!({"state": "starting", "status": "17 \"jobs\"", "reason": "READY=1 was not said"});
+    assert_eq!(shown["notify"], expected);
     assert!(said(true).verbose("readyz").starts_with("[-]notify failed: READY=1 was not said\n"));
     assert!(!said(false).json().contains("jobs"));
     assert!(said(false).verbose("readyz").starts_with("[-]notify failed: reason withheld\n"));
