@@ -2,6 +2,8 @@
 //! engine as a kubelet would run it.
 
 mod manifests;
+mod sidecar;
+mod streams;
 mod traffic;
 mod worker;
 mod wrapper;
@@ -28,6 +30,10 @@ const HTTP: u16 = 8080;
 
 /// What a pod is given to become ready: two images are unpacked and a node starts, beside other tests.
 const START: Duration = Duration::from_secs(60);
+
+/// What hangs is seen by stead (a heartbeat first grows too old), three liveness probes fail, and the grace of that is
+/// over; with as much again for a busy machine.
+const RESTART: Duration = Duration::from_secs(100);
 
 /// Time enough for a removed endpoint to be gone from every proxy.
 const REMOVAL: Duration = Duration::from_secs(3);

@@ -2,15 +2,10 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
 
-use super::{ENDPOINTS, START, applied};
+use super::{ENDPOINTS, RESTART, START, applied};
 use crate::harness::kubelet::Pod;
 use crate::harness::{LIMIT, http, until};
-
-/// The heartbeat grows too old, stead is sure of it, three liveness probes fail, and the grace of that is over; with as
-/// much again for a busy machine.
-const RESTART: Duration = Duration::from_secs(100);
 
 #[test]
 fn a_worker_tells_the_length_of_its_queue_and_finishes_its_job_when_it_is_deleted() {

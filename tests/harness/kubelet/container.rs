@@ -1,6 +1,7 @@
 //! One container of a pod for as long as the pod lives: it is started, probed, restarted when it ends or its liveness
 //! fails, and ended as a kubelet does: preStop, its turn, TERM, and KILL when the grace is over.
 
+use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::super::engine::{Container, docker, docker_line};
-use super::probe::{Probe, Stop};
+use super::probe::{News, Probes, Stop};
 use super::spec::{Line, list, only, seconds, text};
 
 /// What a container is given to end in at least, whatever its preStop has used up
@@ -40,6 +41,8 @@ pub struct State {
     pub ready: bool,
     /// Attempts of its liveness probe that failed.
     pub failed_liveness: usize,
+    /// The code of the command of its preStop.
+    pub hook: Option<i32>,
     /// Its runs, the first one first.
     pub runs: Vec<Arc<Container>>,
 }
@@ -148,63 +151,35 @@ impl Keeper {
         (container, switches)
     }
 
-    /// The startup probe, and behind it the two others, side by side.
+    /// Sends the probes of a run, and keeps what they tell.
     fn probe(&self, run: usize, switches: &Switches) {
-        let of = |name| Probe::of(&self.manifest, name, &self.address);
-        let (startup, liveness, readiness) =
-            (of("startupProbe"), of("livenessProbe"), of("readinessProbe"));
-        let unhealthy = {
-            let (events, grace) = (self.events.clone(), self.grace);
-            move |probe: &Probe| {
-                let _ = events.send(Event::Unhealthy(run, probe.grace.unwrap_or(grace)));
+        let probes = Probes::of(&self.manifest, &self.address);
+        let (events, grace) = (self.events.clone(), self.grace);
+        let (state, say, name) = (self.state.clone(), self.say.clone(), self.name.clone());
+        let tell = move |news| {
+            let mut state = state.lock().unwrap();
+            match news {
+                News::Started => {
+                    say(format!("{name}: started"));
+                    state.started = true;
+                }
+                News::Ready(ready) if ready != state.ready => {
+                    say(format!("{name}: ready {ready}"));
+                    state.ready = ready;
+                }
+                News::Ready(_) => {}
+                News::LivenessFailed => {
+                    say(format!("{name}: liveness failed"));
+                    state.failed_liveness += 1;
+                }
+                News::Unhealthy(own) => {
+                    // Nobody waits for it once the test is over.
+                    let _ = events.send(Event::Unhealthy(run, own.unwrap_or(grace)));
+                }
             }
         };
-        let (state, say, name) = (self.state.clone(), self.say.clone(), self.name.clone());
         let Switches { ending, ended } = switches.clone();
-        thread::spawn(move || {
-            if let Some(probe) = startup {
-                let mut passed = false;
-                probe.run(&ending, |_, verdict| {
-                    passed = verdict == Some(true);
-                    verdict.is_some()
-                });
-                if !passed {
-                    return unhealthy(&probe);
-                }
-                say(format!("{name}: started"));
-            }
-            let mut known = state.lock().unwrap();
-            (known.started, known.ready) = (true, readiness.is_none());
-            drop(known);
-            thread::scope(|scope| {
-                if let Some(probe) = &liveness {
-                    scope.spawn(|| {
-                        probe.run(&ending, |passed, verdict| {
-                            if !passed {
-                                say(format!("{name}: liveness failed"));
-                                state.lock().unwrap().failed_liveness += 1;
-                            }
-                            if verdict == Some(false) {
-                                unhealthy(probe);
-                            }
-                            verdict == Some(false)
-                        });
-                    });
-                }
-                if let Some(probe) = &readiness {
-                    probe.run(&ended, |_, verdict| {
-                        if let Some(ready) = verdict {
-                            let mut state = state.lock().unwrap();
-                            if state.ready != ready {
-                                say(format!("{name}: ready {ready}"));
-                            }
-                            state.ready = ready;
-                        }
-                        false
-                    });
-                }
-            });
-        });
+        thread::spawn(move || probes.run(&ending, &ended, &tell));
     }
 
     /// Waits for what ends this run.
@@ -273,16 +248,15 @@ impl Keeper {
             thread::sleep(time.min(limit));
         }
         let command: Vec<_> = list(&hook["exec"]["command"]).map(text).collect();
-        if !command.is_empty() {
-            let begun = Instant::now();
-            let limit = limit.as_secs_f64().to_string();
-            let line = ["timeout", &limit, "docker", "exec", container.name()];
-            let line = line.into_iter().chain(command.iter().map(String::as_str));
-            let line: Vec<_> = line.collect();
-            let output = std::process::Command::new(line[0]).args(&line[1..]).output();
-            let status = output.expect("timeout(1)").status;
-            (self.say)(format!("{}: preStop {status} after {:?}", self.name, begun.elapsed()));
+        if command.is_empty() {
+            return;
         }
+        let mut exec = Command::new("timeout");
+        exec.arg(limit.as_secs_f64().to_string()).args(["docker", "exec", container.name()]);
+        let output = exec.args(command).output().expect("timeout(1)");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (self.say)(format!("{}: preStop {} {said}", self.name, output.status));
+        self.state.lock().unwrap().hook = output.status.code();
     }
 }
 

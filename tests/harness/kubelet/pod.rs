@@ -19,6 +19,9 @@ use super::spec::{Identity, Line, line, list, seconds, text};
 /// What the API server fills in.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// What a sidecar is given to start in: its startup probe is more patient.
+const START: Duration = Duration::from_secs(60);
+
 /// What a pod's member is known by: its events, and what it is in.
 struct Member {
     name: String,
@@ -50,7 +53,7 @@ impl Pod {
         for (rank, container) in list(&spec["initContainers"]).enumerate() {
             if container["restartPolicy"] == "Always" {
                 pod.keep(cluster, container, rank);
-                pod.wait_started(rank);
+                pod.wait_started();
             } else {
                 pod.init(cluster, container);
             }
@@ -134,11 +137,11 @@ impl Pod {
         self.members.push(Member { name, events, state, keeper });
     }
 
-    /// The next container waits for a sidecar's startup probe.
-    fn wait_started(&self, rank: usize) {
-        let member = self.members.last().expect("a sidecar");
-        let started = || member.state.lock().unwrap().started;
-        assert!(until(LIMIT, started), "the init container {rank} has not started");
+    /// The next container waits for the startup probe of the sidecar before it.
+    fn wait_started(&self) {
+        let sidecar = self.members.last().expect("a sidecar");
+        let started = || sidecar.state.lock().unwrap().started;
+        assert!(until(START, started), "{} has not started", sidecar.name);
     }
 
     fn member(&self, name: &str) -> &Member {
@@ -188,6 +191,11 @@ impl Pod {
         self.member(name).state.lock().unwrap().failed_liveness
     }
 
+    /// The code of the command of a container's preStop, where it has one and that is over.
+    pub fn hook(&self, name: &str) -> Option<i32> {
+        self.member(name).state.lock().unwrap().hook
+    }
+
     /// terminationGracePeriodSeconds.
     pub fn grace(&self) -> Duration {
         self.grace
@@ -195,7 +203,8 @@ impl Pod {
 
     /// Deletes it; returns at once.
     pub fn delete(&self) {
-        self.journal.lock().unwrap().push("the pod is deleted".into());
+        let after = self.begun.elapsed().as_secs_f64();
+        self.journal.lock().unwrap().push(format!("{after:8.3} the pod is deleted"));
         for member in &self.members {
             member.events.send(Event::Deleted).expect("a keeper");
         }

@@ -1,7 +1,8 @@
-//! A probe as a kubelet sends it: to the pod's address, with the manifest's own period, limit and thresholds.
+//! Probes as a kubelet sends them: to the pod's address, with the manifest's own periods, limits and thresholds.
 
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -35,22 +36,82 @@ impl Stop {
     }
 }
 
+/// What the probes of a container tell.
+pub enum News {
+    /// The startup probe has passed, or there is none.
+    Started,
+    /// Readiness, at each verdict.
+    Ready(bool),
+    /// One attempt at liveness has failed.
+    LivenessFailed,
+    /// The startup or the liveness probe has failed for good: the container is to end, within this
+    /// time where the probe has one of its own.
+    Unhealthy(Option<Duration>),
+}
+
+/// The probes of a container.
+pub struct Probes {
+    startup: Option<Probe>,
+    liveness: Option<Probe>,
+    readiness: Option<Probe>,
+}
+
+impl Probes {
+    /// Those of its manifest, at the pod's address.
+    pub fn of(container: &Value, address: &str) -> Self {
+        let of = |name| Probe::of(container, name, address);
+        Self {
+            startup: of("startupProbe"),
+            liveness: of("livenessProbe"),
+            readiness: of("readinessProbe"),
+        }
+    }
+
+    /// Sends the startup probe, and once that has passed the two others side by side: liveness until
+    /// the container is to end, and readiness until it has ended.
+    pub fn run(&self, ending: &Stop, ended: &Stop, tell: &(dyn Fn(News) + Sync)) {
+        if let Some(probe) = &self.startup {
+            let mut verdict = None;
+            probe.run(ending, |_, now| {
+                verdict = now;
+                verdict.is_some()
+            });
+            match verdict {
+                Some(true) => {}
+                Some(false) => return tell(News::Unhealthy(probe.grace)),
+                None => return,
+            }
+        }
+        tell(News::Started);
+        thread::scope(|scope| {
+            if let Some(probe) = &self.liveness {
+                scope.spawn(|| probe.watch_liveness(ending, tell));
+            }
+            match &self.readiness {
+                Some(probe) => probe.run(ended, |_, verdict| {
+                    verdict.map(News::Ready).into_iter().for_each(tell);
+                    false
+                }),
+                None => tell(News::Ready(true)),
+            }
+        });
+    }
+}
+
 /// An HTTP probe: the examples have no other.
-#[derive(Clone)]
-pub struct Probe {
+struct Probe {
     at: SocketAddr,
     path: String,
     period: Duration,
     timeout: Duration,
     failures: u64,
     delay: Duration,
-    /// In the place of the pod's grace, where the container ends because of this probe.
-    pub grace: Option<Duration>,
+    grace: Option<Duration>,
 }
 
 impl Probe {
-    /// The probe of a container, where it has this one.
-    pub fn of(container: &Value, name: &str, address: &str) -> Option<Self> {
+    /// The probe of this name, where the container has it.
+    fn of(container: &Value, name: &str, address: &str) -> Option<Self> {
         let probe = &container[name];
         let get = probe.get("httpGet")?;
         only(
@@ -76,9 +137,21 @@ impl Probe {
         })
     }
 
-    /// Sends it at each period and reports each attempt and the verdict that it leads to, until it is
-    /// stopped or told that it is done.
-    pub fn run(&self, stop: &Stop, mut done: impl FnMut(bool, Option<bool>) -> bool) {
+    fn watch_liveness(&self, stop: &Stop, tell: &(dyn Fn(News) + Sync)) {
+        self.run(stop, |passed, verdict| {
+            if !passed {
+                tell(News::LivenessFailed);
+            }
+            if verdict == Some(false) {
+                tell(News::Unhealthy(self.grace));
+            }
+            verdict == Some(false)
+        });
+    }
+
+    /// Sends it at each period; `done` is given each attempt and the verdict that it leads to, until it
+    /// says that this is enough, or `stop` is turned.
+    fn run(&self, stop: &Stop, mut done: impl FnMut(bool, Option<bool>) -> bool) {
         let mut failed = 0;
         let mut next = self.delay;
         while !stop.wait(next) {

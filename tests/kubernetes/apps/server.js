@@ -7,12 +7,13 @@ const server = http.createServer((request, response) => {
   if (request.url === "/slow") {
     setTimeout(() => response.end("slow\n"), 2000);
   } else if (request.url === "/stream") {
+    console.log("stream begun");
     let sent = 0;
     const timer = setInterval(() => {
       response.write(`part ${(sent += 1)}\n`);
       if (sent === 8) {
         clearInterval(timer);
-        response.end("the last line\n");
+        response.end("the last line\n", () => console.log("stream over"));
       }
     }, 1000);
   } else {
