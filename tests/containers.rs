@@ -7,6 +7,7 @@ mod lines;
 mod not_pid1;
 mod refusals;
 mod servers;
+mod sidecar;
 mod stopping;
 mod streams;
 

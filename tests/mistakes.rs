@@ -11,7 +11,7 @@ use crate::harness::{Scratch, stead};
 pub const MARKER: &str = "s3cr3t";
 
 /// Every setting: its key in the file, whether it has a flag, and a value that it has no use for.
-pub const SETTINGS: [(&str, bool, &str); 26] = [
+pub const SETTINGS: [(&str, bool, &str); 27] = [
     ("grace", true, MARKER),
     ("drain_delay", true, "-5s3cr3t"),
     ("drain_until_idle", true, "80s3cr3t"),
@@ -25,6 +25,7 @@ pub const SETTINGS: [(&str, bool, &str); 26] = [
     ("wait", true, MARKER),
     ("app_port", true, "80s3cr3t"),
     ("app_url", true, "https://user:s3cr3t@127.0.0.1/s3cr3t"),
+    ("app_pid_of", true, "/s3cr3t"),
     ("app_live", true, MARKER),
     ("listen", false, "s3cr3t:9321"),
     ("discover", true, MARKER),

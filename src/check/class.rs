@@ -104,6 +104,10 @@ pub enum Class {
     FileTooOld,
     /// The lock is somebody else's, or nobody's.
     NotHeld,
+    /// No process of the name is there.
+    ProcessNotFound,
+    /// What is left of the process is what its parent has not taken note of.
+    ProcessEnded,
     /// It asks for what stead cannot do.
     NotSupported,
     /// stead drains, and opens no connection any more.
@@ -151,6 +155,8 @@ impl Class {
             Self::ExecFailed => "exec_failed",
             Self::FileTooOld => "file_too_old",
             Self::NotHeld => "not_held",
+            Self::ProcessNotFound => "process_not_found",
+            Self::ProcessEnded => "process_ended",
             Self::NotSupported => "not_supported",
             Self::Draining => "draining",
             Self::ProbePanicked => "probe_panicked",

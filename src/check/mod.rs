@@ -18,6 +18,7 @@ mod meilisearch;
 pub mod monitor;
 pub mod options;
 mod postgres;
+mod process;
 pub mod recipe;
 mod redis;
 pub mod registry;
@@ -47,6 +48,7 @@ pub use meilisearch::MeilisearchTarget;
 use options::Options;
 pub use postgres::PostgresTarget;
 pub use postgres::lock::{PostgresLock, PostgresSession};
+pub use process::ProcessTarget;
 pub use status::{State, Status};
 pub use tcp::TcpTarget;
 pub use tls_target::TlsTarget;
@@ -77,6 +79,8 @@ pub enum Target {
     Exec(ExecTarget),
     /// A file.
     File(FileTarget),
+    /// A process of the app's.
+    Process(ProcessTarget),
 }
 
 /// What is wrong with a URL of no kind.
@@ -115,6 +119,7 @@ impl Target {
             Self::Meilisearch(_) => "meilisearch",
             Self::Exec(_) => "exec",
             Self::File(_) => "file",
+            Self::Process(_) => "process",
         }
     }
 
@@ -130,6 +135,7 @@ impl Target {
             Self::Meilisearch(target) => target.probe(progress).await,
             Self::Exec(target) => target.probe(progress).await,
             Self::File(target) => target.probe(progress).await,
+            Self::Process(target) => target.probe(progress).await,
         }
     }
 
@@ -144,7 +150,8 @@ impl Target {
             | Self::Http(_)
             | Self::Meilisearch(_)
             | Self::Exec(_)
-            | Self::File(_) => {}
+            | Self::File(_)
+            | Self::Process(_) => {}
         }
     }
 }

@@ -26,8 +26,8 @@ pub(super) struct Checks {
 }
 
 /// The checks that an app's environment can name, to which options may be given without a URL.
-const CAN_BE_FOUND: [&str; 7] =
-    ["app", "app-url", "database", "redis", "rabbitmq", "meilisearch", "mongodb"];
+const CAN_BE_FOUND: [&str; 8] =
+    ["app", "app-url", "app-process", "database", "redis", "rabbitmq", "meilisearch", "mongodb"];
 
 /// The checks that there will be, in order, each name once.
 #[derive(Default)]
@@ -47,6 +47,10 @@ impl Plans {
         if let Some(url) = &app.url {
             let source = Source::url(Text::Given(url.to_string()));
             let plan = Plan::new("app-url", place("app_url"), Origin::Source(source));
+            self.plans.push(Plan { settled: true, ..plan });
+        }
+        if let Some(name) = &app.process {
+            let plan = Plan::new("app-process", place("app_pid_of"), Origin::Process(name.clone()));
             self.plans.push(Plan { settled: true, ..plan });
         }
     }

@@ -127,7 +127,9 @@ pub struct App {
     pub port: Option<u16>,
     /// The URL that must answer.
     pub url: Option<Uri>,
-    /// Whether both count for liveness too.
+    /// The name of the process that must be there.
+    pub process: Option<String>,
+    /// Whether all of them count for liveness too.
     pub live: bool,
 }
 
@@ -236,7 +238,7 @@ impl Config {
         let checks = plans.make(Counting { live: app.live, role }, read)?;
         // A worker that shares an environment file switches its port off knowingly.
         if app.live && checks.app.is_empty() && !from.has("app_port") {
-            let wrong = "there is no check of the app (set --app-port or --app-url)";
+            let wrong = "there is no check of the app (set --app-port, --app-url or --app-pid-of)";
             return Err(Mistake::at(from.place("app_live"), wrong));
         }
         Ok(Self {

@@ -13,7 +13,7 @@ use crate::check::recipe::Recipe;
 use crate::check::registry::{Check, Groups, Need};
 use crate::check::secret;
 use crate::check::url::Url;
-use crate::check::{Target, TcpTarget};
+use crate::check::{ProcessTarget, Target, TcpTarget};
 use crate::value::Wrong;
 
 /// One check as it was asked for.
@@ -45,6 +45,8 @@ pub(super) struct Counting {
 pub(super) enum Origin {
     /// A port of the app.
     Port(u16),
+    /// A process of the app, by its name.
+    Process(String),
     /// A URL.
     Source(Source),
 }
@@ -88,7 +90,7 @@ impl Plan {
         read: ReadFile,
     ) -> Result<(Check, Shown), Mistake> {
         let files = match &self.origin {
-            Origin::Port(_) => Vec::new(),
+            Origin::Port(_) | Origin::Process(_) => Vec::new(),
             Origin::Source(source) => source.files(),
         };
         let Parts { target, common, url, options } =
@@ -116,7 +118,7 @@ impl Plan {
             options.add(name, text);
         }
         let url = match &self.origin {
-            Origin::Port(_) => None,
+            Origin::Port(_) | Origin::Process(_) => None,
             Origin::Source(source) => Some(source.read(read, &mut options)?),
         };
         let default = self.default(url.as_ref(), counting);
@@ -134,6 +136,7 @@ impl Plan {
         shown.extend(options.clone().into_pairs().into_iter().map(masked));
         let target = match (&self.origin, &url) {
             (Origin::Port(port), _) => Target::Tcp(TcpTarget::on_loopback(*port)),
+            (Origin::Process(name), _) => Target::Process(ProcessTarget::named(name)),
             (Origin::Source(_), Some(url)) => Target::parse(url, &mut options)?,
             (Origin::Source(_), None) => return Err("no url".to_owned()),
         };
@@ -142,6 +145,7 @@ impl Plan {
         }
         let url = match (&self.origin, &url) {
             (Origin::Port(port), _) => format!("tcp://localhost:{port}"),
+            (Origin::Process(name), _) => format!("process:{name}"),
             (_, url) => url.as_ref().map(show).unwrap_or_default(),
         };
         Ok(Parts { target, common, url, options: shown })

@@ -23,6 +23,7 @@ const OF_BOTH: &[&str] = &[
     "idle_after",
     "app_port",
     "app_url",
+    "app_pid_of",
     "app_live",
     "check",
     "listen",

@@ -76,6 +76,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     valued("app_port", "PORT|off", "$PORT", "the app is up when this port accepts connections"),
     valued("app_url", "URL", "none", "the app is up when this URL answers 200 to 399"),
+    valued(
+        "app_pid_of",
+        "NAME",
+        "none",
+        "the app is up while a process of this name is there (in a shared pid namespace)",
+    ),
     switch("app_live", "the app's checks count for liveness too"),
     repeated("check", "NAME=URL", "check a dependency (as a variable: STEAD_CHECK_<NAME>=URL)"),
     Setting {

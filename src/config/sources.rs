@@ -190,8 +190,10 @@ impl Sources {
         self.show("app_port", shown);
         let url = self.one("app_url", value::app_url)?;
         self.show("app_url", url.as_ref().map_or("none".to_owned(), value::show_url));
+        let process = self.one("app_pid_of", value::program)?;
+        self.show("app_pid_of", process.as_deref().unwrap_or("none"));
         let live = self.switch("app_live")?;
-        Ok(App { port, url, live })
+        Ok(App { port, url, process, live })
     }
 
     /// `PORT` of the app's environment; what is no port is not the app's fault, and no check.

@@ -60,6 +60,13 @@ pub fn app_url(text: &str) -> Result<Uri, Wrong> {
     Ok(url)
 }
 
+/// The name of a program: no path, and no arguments.
+pub fn program(text: &str) -> Result<String, Wrong> {
+    let name = text.trim();
+    let is_name = !name.is_empty() && !name.contains(|c: char| c == '/' || c.is_control());
+    is_name.then(|| name.to_owned()).ok_or_else(|| "not the name of a program (write node)".into())
+}
+
 /// `off`, `9321`, `:9321`, `127.0.0.1:9321`, `[::1]:9321`.
 pub fn listen(text: &str) -> Result<Listen, Wrong> {
     let text = text.trim();

@@ -6,6 +6,7 @@ pub mod bell;
 pub mod clock;
 pub mod descriptors;
 pub mod memory;
+pub mod named;
 pub mod names;
 pub mod notify_socket;
 pub mod pipe;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 
 use super::process::Pid;
 
@@ -19,22 +20,22 @@ pub struct Descendant {
 }
 
 /// A line of /proc/PID/stat, as far as it matters here.
-struct Stat {
-    process: Descendant,
+pub(super) struct Stat {
+    pub(super) process: Descendant,
     parent: Pid,
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 /// Every living descendant of this process, adopted ones included. Empty where /proc is not mounted.
 pub fn below(root: Pid) -> Vec<Descendant> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let stats: Vec<Stat> = entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|pid| stat(Pid::new(pid)))
-        .collect();
-    descendants(stats, root)
+    all().map_or(Vec::new(), |stats| descendants(stats.collect(), root))
+}
+
+/// Every process that is there; fails where /proc is not mounted.
+pub(super) fn all() -> io::Result<impl Iterator<Item = Stat>> {
+    let pids = fs::read_dir("/proc")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    Ok(pids.filter_map(|pid| stat(Pid::new(pid))))
 }
 
 /// How many parents are looked up, until it is taken for certain that the way up leads past the process in question.
