@@ -1,6 +1,6 @@
-//! haproxy, which asks each replica whether it is ready, and nginx, which learns of a failure from a request.
+//! haproxy, which asks each replica whether it is ready, and nginx, which learns of a failure from a request; both with
+//! the examples' own files.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{APP, REPLICAS, Subnet};
@@ -17,42 +17,34 @@ pub struct Proxies {
     _files: Scratch,
 }
 
-/// haproxy takes out what was not ready twice, within a second, and hands a request on where it cannot connect.
-fn haproxy_configuration(network: &Subnet, has_readiness: bool) -> String {
-    let (path, port) = if has_readiness { ("/readyz", ENDPOINTS) } else { ("/", APP) };
-    let mut text = format!(
-        "global\n    log stdout format raw local0 notice\n\
-         defaults\n    mode http\n    log global\n    timeout connect 1s\n    timeout client 60s\n    timeout server 60s\n\
-         \x20   timeout tunnel 1h\n    timeout check 1s\n    option redispatch\n\
-         frontend app\n    bind :{APP}\n    default_backend replicas\n\
-         frontend statistics\n    bind :{STATISTICS}\n    stats enable\n    stats uri /\n\
-         backend replicas\n    option httpchk GET {path}\n    http-check expect status 200\n\
-         \x20   default-server check port {port} inter 500ms fall 2 rise 2\n"
-    );
-    for number in 0..REPLICAS {
-        let address = network.address(number);
-        let _ = writeln!(text, "    server replica-{number} {address}:{APP}");
-    }
-    text
+/// The example's file. Where there is no readiness to ask for, haproxy asks the app itself.
+fn haproxy_configuration(has_readiness: bool) -> String {
+    let text = include_str!("../../../examples/haproxy/haproxy.cfg");
+    if has_readiness { text.to_owned() } else { text.replace("/readyz", "/") }
 }
 
+/// What the file takes from the environment.
+fn haproxy_variables(network: &Subnet, has_readiness: bool) -> Vec<String> {
+    let port = if has_readiness { ENDPOINTS } else { APP };
+    let addresses = (0..REPLICAS)
+        .map(|number| format!("--env=API_{}={}:{APP}", number + 1, network.address(number)));
+    addresses.chain([format!("--env=STEAD_PORT={port}")]).collect()
+}
+
+/// The example's file with its variables, as nginx's image writes them, in what that image has around it.
 fn nginx_configuration(network: &Subnet) -> String {
-    let servers = (0..REPLICAS).fold(String::new(), |mut text, number| {
-        let address = network.address(number);
-        let _ = writeln!(text, "        server {address}:{APP} max_fails=1 fail_timeout=2s;");
-        text
-    });
+    let template = include_str!("../../../examples/nginx/default.conf.template");
+    let server =
+        (0..REPLICAS).fold(template.replace("${PORT}", &APP.to_string()), |text, number| {
+            let address = format!("{}:{APP}", network.address(number));
+            text.replace(&format!("${{API_{}}}", number + 1), &address)
+        });
+    assert!(!server.contains("${"), "a variable is left: {server}");
     format!(
         "daemon off;\npid /tmp/nginx.pid;\nerror_log stderr error;\nevents {{}}\n\
          http {{\n    access_log off;\n    client_body_temp_path /tmp/body;\n    proxy_temp_path /tmp/proxy;\n\
          \x20   fastcgi_temp_path /tmp/fastcgi;\n    uwsgi_temp_path /tmp/uwsgi;\n    scgi_temp_path /tmp/scgi;\n\
-         \x20   map $http_upgrade $connection_wanted {{\n        default upgrade;\n        '' close;\n    }}\n\
-         \x20   upstream replicas {{\n{servers}    }}\n\
-         \x20   server {{\n        listen {APP};\n        location / {{\n            proxy_pass http://replicas;\n\
-         \x20           proxy_http_version 1.1;\n            proxy_set_header Upgrade $http_upgrade;\n\
-         \x20           proxy_set_header Connection $connection_wanted;\n            proxy_buffering off;\n\
-         \x20           proxy_connect_timeout 1s;\n            proxy_next_upstream error timeout http_502 http_503;\n\
-         \x20       }}\n    }}\n}}\n"
+         {server}}}\n"
     )
 }
 
@@ -60,7 +52,7 @@ impl Proxies {
     /// Both, in the network of replicas that need not be there yet.
     pub fn start(network: &Subnet, has_readiness: bool) -> Self {
         let files = Scratch::new();
-        let haproxy = haproxy_configuration(network, has_readiness);
+        let haproxy = haproxy_configuration(has_readiness);
         let haproxy = files.file("haproxy.cfg", haproxy, 0o644);
         let nginx = files.file("nginx.conf", nginx_configuration(network), 0o644);
         let options = |file: &std::path::Path| {
@@ -68,7 +60,9 @@ impl Proxies {
             [network.options(), vec![publish(APP), publish(STATISTICS), mount]].concat()
         };
         let line = ["haproxy", "-db", "-f", "/configuration"];
-        let haproxy = Container::run(services::haproxy(), &options(&haproxy), &line);
+        let variables = haproxy_variables(network, has_readiness);
+        let options_of_haproxy = [options(&haproxy), variables].concat();
+        let haproxy = Container::run(services::haproxy(), &options_of_haproxy, &line);
         let line = ["nginx", "-e", "stderr", "-c", "/configuration"];
         let nginx = Container::run(services::nginx(), &options(&nginx), &line);
         Self { haproxy, nginx, _files: files }
@@ -86,7 +80,7 @@ impl Proxies {
 
     /// Waits until haproxy gives requests to this replica.
     pub fn wait_until_up(&self, number: u8) {
-        let name = format!("replica-{number}");
+        let name = format!("api-{}", number + 1);
         let is_up = || self.servers_up().contains(&name);
         assert!(in_time(LIMIT, is_up), "haproxy does not find {name}: {:?}", self.servers_up());
     }
@@ -106,7 +100,7 @@ impl Proxies {
         let head: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
         let status = head.iter().position(|name| *name == "status").unwrap_or(usize::MAX);
         let rows = lines.map(|line| line.split(',').collect::<Vec<_>>());
-        rows.filter(|row| row.len() > status && row[1].starts_with("replica-"))
+        rows.filter(|row| row.len() > status && row[1].starts_with("api-"))
             .filter(|row| row[status].starts_with("UP"))
             .map(|row| row[1].to_owned())
             .collect()
