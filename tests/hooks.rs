@@ -1,6 +1,9 @@
 //! Hooks: what runs around the command, when it runs, what becomes of it, and what of it is in the log.
 
 mod before;
+mod behind;
+mod beside;
+mod output;
 mod settings;
 
 use std::time::Duration;

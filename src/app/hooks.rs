@@ -1,7 +1,9 @@
-//! The hooks of `stead run`: those before the child, which hold it back.
+//! The hooks of `stead run`: those before the child, which hold it back, and those beside it and behind it.
 
 use std::io;
 use std::sync::mpsc;
+
+use tracing::warn;
 
 use super::Failure;
 use crate::config::Hooks;
@@ -14,6 +16,8 @@ use crate::signal::Signal;
 use crate::supervisor::Terms;
 use crate::supervisor::errands::Errands;
 use crate::supervisor::hold::{Gate, Held, Meaning, end_all, hold, meaning_of_hooks};
+use crate::supervisor::lifecycle::KILL_PATIENCE;
+use crate::supervisor::requests::{Request, Requester};
 use crate::sys::signals::SignalFd;
 
 /// The hooks, and what of their output is not logged.
@@ -41,25 +45,20 @@ impl Around {
         errands: &mut Errands,
         terms: &Terms,
     ) -> Result<Option<Exit>, Failure> {
-        let hooks = self.hooks.of(Moment::PreStart).to_vec();
-        if hooks.is_empty() {
+        if self.hooks.of(Moment::PreStart).is_empty() {
             return Ok(None);
         }
         logs::writer::release();
-        let (pipe, end) = io::pipe().map_err(Failure::system("make a pipe"))?;
         let (sender, result) = mpsc::sync_channel(1);
-        let over = move |result| {
-            // There is room, and where nobody waits any more, nobody has to know.
-            drop(sender.send(result));
-            drop(end);
-        };
-        hook::start(Moment::PreStart, hooks, self.redactions.clone(), over)
-            .map_err(Failure::system("start the thread of the hooks"))?;
-        let gate = Gate { pipe, limit: None };
+        // There is room, and where nobody waits any more, nobody has to know.
+        let gate = self
+            .start(Moment::PreStart, move |result| drop(sender.send(result)))
+            .map_err(Failure::system("start the hooks"))?;
+        let gate = Gate { limit: None, ..gate };
         match hold(queue, errands, &gate, meaning_of_hooks(terms.clone())) {
             Held::Ended(exit) => {
                 errands.come_to(Moment::PostStart);
-                end_hooks(queue, errands, &Gate { limit: Some(terms.grace), ..gate }, exit);
+                end(queue, errands, &Gate { limit: Some(terms.grace), ..gate }, exit);
                 Ok(Some(exit))
             }
             Held::Open | Held::TimedOut => match result.try_recv() {
@@ -71,10 +70,54 @@ impl Around {
             },
         }
     }
+
+    /// Starts the hooks of a later moment, if there are any. The supervisor is told what it has to know of them.
+    pub(super) fn beside_child(&self, moment: Moment, supervisor: &Requester) -> Option<Gate> {
+        if self.hooks.of(moment).is_empty() {
+            return None;
+        }
+        let requester = supervisor.clone();
+        let tell = move |result| {
+            let request = match (moment, result) {
+                (Moment::PreStop, _) => Request::HooksOver,
+                (_, Err(hook::Failure::Failed { exit, .. })) => Request::HookFailed(exit),
+                _ => return,
+            };
+            // Where nobody reads it any more, stead has ended.
+            let _ = requester.insist(request);
+        };
+        let started = self.start(moment, tell);
+        if let Err(error) = &started {
+            warn!(hook = moment.name(), %error, "hooks not run");
+            if moment == Moment::PreStop {
+                // A mailbox that is full is read in a moment, and the deadline is there in any case.
+                let _ = supervisor.ask(Request::HooksOver);
+            }
+        }
+        started.ok()
+    }
+
+    /// Starts the hooks of a moment; the gate opens when they are over.
+    fn start(
+        &self,
+        moment: Moment,
+        tell: impl FnOnce(Result<(), hook::Failure>) + Send + 'static,
+    ) -> io::Result<Gate> {
+        let hooks = self.hooks.of(moment);
+        let (pipe, end) = io::pipe()?;
+        let over = move |result| {
+            tell(result);
+            drop(end);
+        };
+        hook::start(moment, hooks.to_vec(), self.redactions.clone(), over)?;
+        let has_limit = hooks.iter().all(|hook| hook.timeout.is_some());
+        let limit = has_limit.then(|| self.hooks.time_of(moment) + KILL_PATIENCE);
+        Ok(Gate { pipe, limit })
+    }
 }
 
 /// Waits for what has got TERM, until the gate is open, its time is over, or a second INT asks for KILL.
-fn end_hooks(queue: &SignalFd, errands: &mut Errands, gate: &Gate, exit: Exit) {
+fn end(queue: &SignalFd, errands: &mut Errands, gate: &Gate, exit: Exit) {
     let mut interrupts = u32::from(exit == Exit::killed_by(Signal::INT));
     hold(queue, errands, gate, |signal| {
         interrupts += u32::from(signal == Signal::INT);

@@ -97,7 +97,7 @@ pub(super) fn run(
     let (signals, requests) = (&queue, Some(requests));
     let supervisor =
         Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands, requests };
-    let exit = supervise(supervisor, &command, config.terms, &pumps)?;
+    let exit = supervise(supervisor, &command, config.terms, (&pumps, &around))?;
     if let Some(serving) = serving {
         serving.finish();
     }
@@ -110,14 +110,16 @@ fn supervise(
     supervisor: Supervisor,
     command: &Command,
     terms: Terms,
-    pumps: &Pumps,
+    (pumps, around): (&Pumps, &Around),
 ) -> Result<Exit, Failure> {
     let observer = |notice: &Notice<'_>| {
         if matches!(notice, Notice::Over) {
             pumps.finish();
         }
     };
-    let wrapping = Wrapping { observer: &observer, ..supervisor.wrapping };
+    let requester = supervisor.requests.as_ref().map(Requests::requester);
+    let hooks = |moment| around.beside_child(moment, requester.as_ref()?);
+    let wrapping = Wrapping { observer: &observer, hooks: &hooks, ..supervisor.wrapping };
     let started = Supervisor { wrapping, ..supervisor }.start(Some(command), terms)?;
     logs::writer::release();
     Ok(match started {

@@ -70,6 +70,7 @@ fn wrap(wrapper: &Wrapper, inherited: &Inherited) -> Result<Exit, CannotRun> {
         fate: wrapper.fate(),
         parting: is_dumb_init.then_some(Signal::TERM),
         observer: &|notice| tell(wrapper, notice),
+        hooks: &|_| None,
     };
     let inherited = if is_dumb_init { inherited.cleared() } else { *inherited };
     let (phase, _) = watch::channel(Phase::Starting);

@@ -91,7 +91,7 @@ fn start_log(events: Events, labels: Labels, ignored: &[(String, Wrong)]) -> Res
 /// What a signal means that comes during the wait.
 fn meaning(signal: Signal) -> Meaning {
     match signal {
-        Signal::TERM | Signal::INT => Meaning::End(Exit::killed_by(signal)),
+        Signal::TERM | Signal::INT => Meaning::end(signal, Exit::killed_by(signal)),
         _ => Meaning::Default,
     }
 }

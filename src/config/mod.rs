@@ -41,6 +41,7 @@ use value::{Patience, Wrong};
 
 pub use crate::check::recipe::ReadFile;
 use crate::check::registry::Check;
+use crate::errand::Moment;
 use crate::notify::Terms as NotifyTerms;
 use crate::supervisor::Terms;
 
@@ -214,6 +215,7 @@ impl Config {
         let signal_group = from.switch("signal_group")?;
         let notify = from.notify()?;
         let hooks = from.hooks(&terms)?;
+        terms.pre_stop = !hooks.of(Moment::PreStop).is_empty();
         let wait = from.one("wait", value::wait)?.unwrap_or_default();
         from.show("wait", value::show_patience(wait));
         let discover = from.one("discover", value::switch)?.unwrap_or(true);

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::connections;
 use super::errands::Errands;
+use super::hold::{Gate, Meaning, end_all, hold};
 use super::job::{Job, TERMINAL_STOPS};
 use super::lifecycle::{Action, Connections, Event, Lifecycle};
 use super::phase::Phase;
@@ -29,6 +30,9 @@ use crate::sys::memory;
 use crate::sys::process::{self, Change, Pid, Reaped};
 use crate::sys::signals::{self, Delivery, SignalFd};
 use crate::sys::spawn::Leads;
+
+/// How long the log is waited for to have what became of hooks that are gone.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The supervisor while the child runs, or what it left behind; in a sidecar there is no child.
 pub struct Running<'a> {
@@ -44,6 +48,8 @@ pub struct Running<'a> {
     pub(super) early: Vec<Delivery>,
     pub(super) job: Option<Job>,
     pub(super) killing: Killing,
+    /// The hooks that were started beside the child.
+    pub(super) hooks: Vec<Gate>,
     /// When the drain began.
     pub(super) drain: Option<Duration>,
     /// The app's connections as they were counted last.
@@ -54,6 +60,7 @@ impl Running<'_> {
     /// Stays until the child and all that it left behind are gone.
     pub fn run(mut self) -> Exit {
         let mut finish = self.tell(Event::Started);
+        self.hooks.extend((self.wrapping.hooks)(Moment::PostStart));
         for delivery in std::mem::take(&mut self.early) {
             finish = finish.or(self.deliver(delivery));
         }
@@ -237,6 +244,7 @@ impl Running<'_> {
         if let (Some(until), Some(requests)) = (terms.until_idle, &self.requests) {
             connections::watch(until, requests.requester());
         }
+        self.hooks.extend((self.wrapping.hooks)(Moment::PreStop));
     }
 
     fn drop_signal(&self, cause: Option<Delivery>) {
@@ -355,7 +363,25 @@ impl Running<'_> {
         }
     }
 
-    fn finish(&self, exit: Exit) -> Exit {
+    /// Runs the hooks that come when all else is over; orphans are reaped meanwhile, and a second INT kills.
+    fn run_last_hooks(&mut self) {
+        let mut interrupts = self.lifecycle.interrupts();
+        let mut meaning = |signal| {
+            interrupts += u32::from(signal == Signal::INT);
+            if interrupts > 1 { Meaning::End(Exit::FAILURE) } else { Meaning::Nothing }
+        };
+        self.errands.come_to(Moment::PostStop);
+        for gate in self.hooks.drain(..) {
+            let gate = Gate { limit: Some(LAST_WORDS), ..gate };
+            hold(self.signals, &mut self.errands, &gate, &mut meaning);
+        }
+        if let Some(gate) = (self.wrapping.hooks)(Moment::PostStop) {
+            hold(self.signals, &mut self.errands, &gate, meaning);
+            end_all(&mut self.errands);
+        }
+    }
+
+    fn finish(&mut self, exit: Exit) -> Exit {
         if let Some(began) = self.drain {
             let elapsed = self.start.elapsed().saturating_sub(began);
             let connections = self.connections.map(|connections| connections.busy);
@@ -363,6 +389,7 @@ impl Running<'_> {
             info!(elapsed_s, killed, connections, "drain ended");
         }
         self.job.iter().for_each(Job::take_terminal_back);
+        self.run_last_hooks();
         self.notice(&Notice::Over);
         info!(code = exit.code(), "finished");
         exit

@@ -50,11 +50,19 @@ pub enum Meaning {
     Default,
 }
 
+impl Meaning {
+    /// The end before there was a child, which is logged.
+    pub fn end(signal: Signal, exit: Exit) -> Self {
+        info!(%signal, code = exit.code(), "ended before the child was started");
+        Self::End(exit)
+    }
+}
+
 /// What signals mean to a supervisor with these terms before it has a child.
 pub fn meaning_by(terms: Terms) -> impl FnMut(Signal) -> Meaning {
     let mut lifecycle = Lifecycle::new(terms);
     move |signal| match lifecycle.on(Event::Signal(signal), Duration::ZERO) {
-        Action::Finish(exit) => Meaning::End(exit),
+        Action::Finish(exit) => Meaning::end(signal, exit),
         Action::Drop => Meaning::Nothing,
         _ => Meaning::Default,
     }
@@ -69,7 +77,9 @@ pub fn meaning_of_hooks(terms: Terms) -> impl FnMut(Signal) -> Meaning {
     let mut meaning = meaning_by(terms);
     move |signal| match meaning(signal) {
         Meaning::Default if Pid::own().is_init() || signals::is_ignored(signal) => Meaning::Nothing,
-        Meaning::Default if !HARMLESS.contains(&signal) => Meaning::End(Exit::killed_by(signal)),
+        Meaning::Default if !HARMLESS.contains(&signal) => {
+            Meaning::end(signal, Exit::killed_by(signal))
+        }
         meaning => meaning,
     }
 }
@@ -133,10 +143,7 @@ pub fn attend(queue: &SignalFd, meaning: &mut impl FnMut(Signal) -> Meaning) -> 
             continue;
         }
         match meaning(signal) {
-            Meaning::End(exit) => {
-                info!(%signal, code = exit.code(), "ended before the child was started");
-                return Some(exit);
-            }
+            Meaning::End(exit) => return Some(exit),
             Meaning::Default if !signals::is_ignored(signal) => {
                 signals::take_default_action(signal);
             }

@@ -39,6 +39,8 @@ pub struct Lifecycle {
     interrupts: u32,
     surrendered: bool,
     sent: SignalSet,
+    /// The code of the hook that asked for the end.
+    failed: Option<Exit>,
     verdict: Option<Exit>,
 }
 
@@ -62,6 +64,7 @@ impl Lifecycle {
             interrupts: 0,
             surrendered: false,
             sent: SignalSet::default(),
+            failed: None,
             verdict: None,
         }
     }
@@ -93,6 +96,11 @@ impl Lifecycle {
         self.drain.as_ref().map_or(Progress::NotBegun, Drain::progress)
     }
 
+    /// How often INT has come, of which the second one means now.
+    pub fn interrupts(&self) -> u32 {
+        self.interrupts
+    }
+
     /// When [`Event::Woke`] is due.
     pub fn deadline(&self) -> Option<Duration> {
         match self.stage {
@@ -114,6 +122,7 @@ impl Lifecycle {
             Event::DrainAsked => Action::Nothing,
             Event::Connections(connections) => self.holding(now, |drain| drain.count(connections)),
             Event::HooksOver => self.holding(now, Drain::hooks_over),
+            Event::HookFailed(exit) => self.hook_failed(exit, now),
             Event::Extend(time) => self.extend(now.saturating_add(time)),
             Event::Surrender { grace } => self.surrender(grace, now),
             Event::Woke => self.woke(now),
@@ -181,6 +190,15 @@ impl Lifecycle {
             Action::Nothing => Action::Hold,
             stopping => stopping,
         }
+    }
+
+    /// Begins the drain that ends with the code of a hook. One that has begun has ended the hook itself.
+    fn hook_failed(&mut self, exit: Exit, now: Duration) -> Action {
+        if self.stage != Stage::ChildEnd {
+            return Action::Nothing;
+        }
+        self.failed = Some(exit);
+        self.drain(Some(Signal::TERM), now)
     }
 
     /// Takes in what the stop signal may have been held back for.
@@ -283,7 +301,7 @@ impl Lifecycle {
     }
 
     fn ended(&mut self, change: Change, alone: bool, now: Duration) -> Action {
-        let verdict = self.verdict_on(change);
+        let verdict = self.failed.unwrap_or(self.verdict_on(change));
         self.verdict = Some(verdict);
         if alone || !self.terms.drains {
             return Action::Finish(verdict);

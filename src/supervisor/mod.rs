@@ -102,6 +102,7 @@ impl<'a> Supervisor<'a> {
             early,
             job,
             killing: Killing::default(),
+            hooks: Vec::new(),
             drain: None,
             connections: None,
         })))

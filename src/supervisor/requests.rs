@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::lifecycle::{Connections, Event, Progress};
+use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::sys::bell::Bell;
 use crate::sys::process::{Handle, Pid};
@@ -22,6 +23,8 @@ pub enum Request {
     Connections(Option<Connections>),
     /// The hooks that come before the stop signal are over.
     HooksOver,
+    /// A hook that must succeed has failed while the child ran.
+    HookFailed(Exit),
     /// The child wants this much time from now on.
     Extend(Duration),
     /// The child's watchdog was missed: it gets this.
@@ -42,6 +45,7 @@ impl Request {
             Self::Drain => Event::DrainAsked,
             Self::Connections(connections) => Event::Connections(connections),
             Self::HooksOver => Event::HooksOver,
+            Self::HookFailed(exit) => Event::HookFailed(exit),
             Self::Extend(time) => Event::Extend(time),
             Self::Surrender { grace } => Event::Surrender { grace },
             Self::Watchdog(_) | Self::MainPid(_) => return None,

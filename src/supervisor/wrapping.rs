@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::io;
 
+use super::hold::Gate;
+use crate::errand::Moment;
 use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::sys::process::Pid;
@@ -27,6 +29,8 @@ pub struct Wrapping<'a> {
     pub parting: Option<Signal>,
     /// Who is told what happens, beside the log.
     pub observer: &'a dyn Fn(&Notice<'_>),
+    /// Starts the hooks of a moment, where there are any; the gate opens when they are over.
+    pub hooks: &'a dyn Fn(Moment) -> Option<Gate>,
 }
 
 impl Default for Wrapping<'_> {
@@ -40,6 +44,7 @@ impl Default for Wrapping<'_> {
             fate: |_| Fate::Forwarded,
             parting: None,
             observer: &|_| {},
+            hooks: &|_| None,
         }
     }
 }

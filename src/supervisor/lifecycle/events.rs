@@ -65,6 +65,8 @@ pub enum Event {
     Connections(Option<Connections>),
     /// The hooks that come before the stop signal are over.
     HooksOver,
+    /// A hook that must succeed has failed while the child ran: stead ends, with this code.
+    HookFailed(Exit),
     /// The child wants this much time from now on, where a deadline is set.
     Extend(Duration),
     /// The child must be gone after this time, whatever else was agreed.
