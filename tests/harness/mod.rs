@@ -2,6 +2,7 @@
 //! and waiting for a condition. Terminals, HTTP, system calls and engines have files of their own.
 
 pub mod certificates;
+pub mod connections;
 pub mod direct;
 pub mod engine;
 pub mod fleet;

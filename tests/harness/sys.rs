@@ -218,3 +218,40 @@ impl Drop for Frozen {
         }
     }
 }
+
+/// Has the kernel refuse this process and all that it starts every netlink socket; seccomp(2). Between fork and exec.
+pub fn refuse_netlink() -> Result<()> {
+    /// Offsets in `struct seccomp_data`: the call's number, and the lower half of its first argument.
+    const NUMBER: u32 = 0;
+    const FIRST: u32 = 16;
+    let load = |offset| libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: offset };
+    let skip_unless =
+        |value, skipped| libc::sock_filter { code: 0x15, jt: 0, jf: skipped, k: value };
+    let answer = |value| libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: value };
+    let mut program = [
+        load(NUMBER),
+        skip_unless(libc::SYS_socket as u32, 3),
+        load(FIRST),
+        skip_unless(libc::AF_NETLINK as u32, 1),
+        answer(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        answer(libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: prctl(2) reads the program, which lives until it is back.
+    unsafe {
+        checked(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+        checked(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter))?;
+    }
+    Ok(())
+}
+
+/// Lets this process open as many descriptors as it may let itself; setrlimit(2).
+pub fn open_as_many_as_may_be() -> Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours to write, and is then only read.
+    unsafe {
+        checked(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit))?;
+        limit.rlim_cur = limit.rlim_max;
+        checked(libc::setrlimit(libc::RLIMIT_NOFILE, &limit)).map(drop)
+    }
+}
