@@ -1,6 +1,7 @@
 //! The static binary as PID 1 of real containers: real servers, the engine's flags, its health checks,
 //! its stop and its terminals.
 
+mod draining;
 mod health;
 mod installing;
 mod lines;

@@ -1,11 +1,11 @@
 //! `drain_until_idle`: which connections hold the stop signal back, for how long, and what is said of them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::connections::App;
+use crate::harness::connections::{App, Connection};
 use crate::harness::{LIMIT, Place, Running, Stead, http, sys, until};
 
 /// A child that a TERM ends well, and whose drain waits for the app's connections.
@@ -156,7 +156,11 @@ fn an_answer_that_the_client_does_not_read_holds() {
     let stead = stopping(draining(&app, &[]));
     wait_for_busy(&stead, 1);
     stays_held(&stead, A_WHILE);
-    drop(connection);
+    // Also when the app has done with it, and the kernel alone still sends.
+    let Connection { mut client, served } = connection;
+    drop(served);
+    stays_held(&stead, A_WHILE);
+    client.read_to_end(&mut Vec::new()).expect("all of it");
     stopped(stead);
 }
 

@@ -30,6 +30,9 @@ pub fn watch(until: UntilIdle, supervisor: Requester) {
     }
 }
 
+/// A connection's end counts as a byte that is to be delivered.
+const END: u32 = 1;
+
 /// What is on a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Work {
@@ -86,7 +89,10 @@ impl Counter {
         }
         match tcp::listed(port) {
             Ok(listed) => {
-                let busy = listed.iter().filter(|line| !own.contains(&line.peer)).count();
+                let counts = |line: &&Listed| {
+                    !own.contains(&line.peer) && (line.is_established || line.undelivered > END)
+                };
+                let busy = listed.iter().filter(counts).count();
                 Some(Connections { busy: u32::try_from(busy).unwrap_or(u32::MAX), idle: 0 })
             }
             Err(error) => {
@@ -108,7 +114,8 @@ impl Counter {
             }
             match work_on(&connection, idle_after) {
                 Work::UnderWay => connections.busy += 1,
-                Work::None => connections.idle += 1,
+                Work::None if connection.is_established => connections.idle += 1,
+                Work::None => {}
                 Work::Unclear => unclear.push(connection.inode),
             }
         })?;
@@ -126,8 +133,12 @@ impl Counter {
     }
 }
 
-/// Whether there is work under way: something has moved of late, or what moved last was not the app's answer.
+/// Whether there is work under way: something has moved of late, or what moved last was not the app's answer. Of what
+/// was closed, only what is still on its way out is.
 fn work_on(connection: &Connection, idle_after: Duration) -> Work {
+    if !connection.is_established {
+        return if connection.undelivered > END { Work::UnderWay } else { Work::None };
+    }
     let Some(activity) = connection.activity else { return Work::UnderWay };
     let has_moved = activity.sent.min(activity.received) < idle_after;
     if has_moved || connection.unread > 0 || connection.undelivered > 0 {
@@ -162,6 +173,7 @@ mod tests {
             Activity { sent, received, acknowledged, bytes_received: 100, data_segments_sent: 1 };
         Connection {
             peer: "192.0.2.1:40000".parse().unwrap(),
+            is_established: true,
             inode: 1,
             unread: 0,
             undelivered: 0,
@@ -209,6 +221,15 @@ mod tests {
         let unknown = Connection { activity: None, ..idle };
         for connection in [unread, undelivered, unknown] {
             assert_eq!(work_on(&connection, IDLE_AFTER), Work::UnderWay, "{connection:?}");
+        }
+    }
+
+    #[test]
+    fn of_what_was_closed_only_an_answer_on_its_way_is_work() {
+        let closed = Connection { is_established: false, ..used(1, 1, 1) };
+        for (undelivered, expected) in [(0, Work::None), (1, Work::None), (2, Work::UnderWay)] {
+            let connection = Connection { undelivered, ..closed };
+            assert_eq!(work_on(&connection, IDLE_AFTER), expected, "{connection:?}");
         }
     }
 }

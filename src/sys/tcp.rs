@@ -1,4 +1,4 @@
-//! The established TCP connections of a local port in this process's network namespace, from the kernel: with what has
+//! The TCP connections of a local port in this process's network namespace, from the kernel: with what has
 //! moved on them by sock_diag(7), else by their number alone from /proc/net/tcp.
 
 mod diag;
@@ -19,11 +19,13 @@ pub use listed::{Listed, listed};
 pub struct Connection {
     /// The other side; IPv4 as such, also on a socket of both families.
     pub peer: SocketAddr,
+    /// Neither side has closed it.
+    pub is_established: bool,
     /// The number of its socket; 0 as long as nobody has accepted it.
     pub inode: u32,
     /// Bytes that have come and were not read yet.
     pub unread: u32,
-    /// Bytes that were written and have not arrived yet.
+    /// Bytes that were written and have not arrived yet; its own end counts as one.
     pub undelivered: u32,
     /// What has moved on it, where the kernel tells.
     pub activity: Option<Activity>,

@@ -17,8 +17,11 @@ const ERROR: u16 = 2;
 const DONE: u16 = 3;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP: u16 = 0x301;
-/// `TCP_ESTABLISHED`, as a bit of a set.
-const ESTABLISHED: u32 = 1 << 1;
+/// `TCP_ESTABLISHED`.
+const ESTABLISHED: u8 = 1;
+/// Further states in which something may still be on its way out: `TCP_FIN_WAIT1`, `TCP_CLOSE_WAIT`, `TCP_LAST_ACK` and
+/// `TCP_CLOSING`.
+const CLOSING: [u8; 4] = [4, 8, 9, 11];
 /// `INET_DIAG_INFO`, which brings a `struct tcp_info`.
 const INFO: u16 = 2;
 /// `struct nlmsghdr`, `struct inet_diag_msg` and `struct nlattr`, in bytes.
@@ -52,7 +55,8 @@ fn request(family: u8, port: u16) -> Vec<u8> {
     request.extend(DUMP.to_ne_bytes());
     request.extend([0; 8]);
     request.extend([family, libc::IPPROTO_TCP as u8, 1 << (INFO - 1), 0]);
-    request.extend(ESTABLISHED.to_ne_bytes());
+    let states = CLOSING.iter().fold(1 << ESTABLISHED, |states: u32, state| states | 1 << state);
+    request.extend(states.to_ne_bytes());
     // The local port; any other one, address, interface and cookie.
     request.extend(port.to_be_bytes());
     request.extend([0; 46]);
@@ -104,6 +108,7 @@ fn connection(message: &[u8]) -> Option<Connection> {
     let port = u16::from_be_bytes(field(message, 6)?);
     Some(Connection {
         peer: canonical(SocketAddr::new(address, port)),
+        is_established: *message.get(1)? == ESTABLISHED,
         inode: number(message, 68)?,
         unread: number(message, 56)?,
         undelivered: number(message, 60)?,

@@ -8,14 +8,20 @@ use super::{canonical, malformed};
 
 /// `TCP_ESTABLISHED`.
 const ESTABLISHED: &str = "01";
+/// Those of diag.rs in which something may still be on its way out.
+const CLOSING: [&str; 4] = ["04", "08", "09", "0B"];
 
 /// What a line says of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Listed {
     /// The other side; IPv4 as such, also on a socket of both families.
     pub peer: SocketAddr,
-    /// The number of its socket.
+    /// Neither side has closed it.
+    pub is_established: bool,
+    /// The number of its socket; 0 as long as nobody has accepted it.
     pub inode: u32,
+    /// Bytes that were written and have not arrived yet; its own end counts as one.
+    pub undelivered: u32,
     /// What came last was answered so soon that the answer carried its acknowledgement; otherwise that went out alone
     /// (the kernel's `inet_csk_in_pingpong_mode`, the lowest bit of the 15th field).
     pub is_interactive: bool,
@@ -43,19 +49,24 @@ pub fn listed(port: u16) -> io::Result<Vec<Listed>> {
     Ok(found)
 }
 
-/// What a line says, if it is of an established connection of the port.
+/// What a line says, if it is of a connection of the port.
 pub(super) fn listed_in(line: &str, port: u16) -> Option<Listed> {
     let mut fields = line.split_ascii_whitespace();
     let local = fields.nth(1)?;
     let peer = fields.next()?;
-    let is_established = fields.next()? == ESTABLISHED;
+    let state = fields.next()?;
+    let is_established = state == ESTABLISHED;
     let (_, local_port) = local.split_once(':')?;
-    if !is_established || u16::from_str_radix(local_port, 16) != Ok(port) {
+    if !is_established && !CLOSING.contains(&state)
+        || u16::from_str_radix(local_port, 16) != Ok(port)
+    {
         return None;
     }
     Some(Listed {
         peer: address(peer).ok()?,
-        inode: fields.nth(5)?.parse().ok()?,
+        is_established,
+        undelivered: u32::from_str_radix(fields.next()?.split_once(':')?.0, 16).ok()?,
+        inode: fields.nth(4)?.parse().ok()?,
         is_interactive: fields.nth(4)?.parse::<u32>().ok()? & 1 == 1,
     })
 }

@@ -75,18 +75,20 @@ fn what_is_not_established_or_another_ports_is_not_found() {
     let others = client.local_addr().unwrap().port();
     assert_eq!(all_with_activity(others).len(), 1, "the client's own end");
     drop(client);
-    let found = || (all_with_activity(port).len(), listed(port).unwrap().len());
-    assert_eq!(found(), (0, 0));
+    let found = all_with_activity(port);
+    assert!(found.iter().all(|connection| !connection.is_established), "{found:?}");
+    assert!(listed(port).unwrap().iter().all(|line| !line.is_established));
     drop((accepted, listener));
 }
 
 #[test]
 fn a_line_is_read_field_by_field() {
-    let line = "   3: 0100007F:1F90 0200000A:C350 01 00000000:00000000 00:00000000 00000000  1000        0 4711 \
+    let line = "   3: 0100007F:1F90 0200000A:C350 01 0000000A:00000000 00:00000000 00000000  1000        0 4711 \
                 1 0000000000000000 20 4 31 10 -1";
     let found = listed::listed_in(line, 8080).unwrap();
     assert_eq!(found.peer, "10.0.0.2:50000".parse().unwrap());
-    assert_eq!((found.inode, found.is_interactive), (4711, true));
+    assert_eq!((found.inode, found.undelivered), (4711, 10));
+    assert!(found.is_established && found.is_interactive);
     assert_eq!(listed::listed_in(line, 8081), None);
     let other = line.replace(" 31 ", " 30 ");
     assert!(!listed::listed_in(&other, 8080).unwrap().is_interactive);
