@@ -55,6 +55,7 @@ mod overload;
 mod postgres;
 mod protocol;
 mod rabbitmq;
+mod random_stops;
 mod readiness;
 mod reaping;
 mod redis;
