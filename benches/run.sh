@@ -1,15 +1,25 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Figures beside the peers, into BENCHMARKS.md: what `make bench` runs once stead is built.
 # QUICK=1 tries everything with a few rounds, ONLY=orphans measures that part alone; neither is kept.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
+. tests/engine.sh
 : "${STEAD_BIN:?is the program to measure; make bench sets it}"
 : "${STEAD_MUSL_BIN:?is the one of the other C library, whose size is told; make bench sets it}"
 
 policy=
 aside=$(mktemp -d)
-trap 'rm -rf "$aside"; [ -z "$policy" ] || rm -f "$policy"' EXIT
+clean_up() {
+    set +e
+    rm -rf "$aside"
+    [ -z "$policy" ] || rm -f "$policy"
+    remove_test_objects
+    stop_engine
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 missing=
 need() { # need PROGRAM PACKAGE: remembers the Debian package of a program that is not there.
@@ -32,6 +42,11 @@ need redis-server redis-server
 need redis-cli redis-tools
 need /usr/lib/postgresql/15/bin/postgres postgresql-15
 need /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
+need haproxy haproxy
+need /bin/busybox busybox-static
+need docker docker.io
+need dockerd docker.io
+need iptables iptables
 
 if [ -n "$missing" ]; then
     echo "bench: installing the Debian packages$missing" >&2
@@ -45,6 +60,12 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # one word a package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
 fi
+
+# For what is measured in containers.
+docker info >/dev/null 2>&1 || start_engine
+TEST_RUN="$$-$(date +%s)"
+export TEST_RUN
+cargo build --release --locked --example load --example replica
 
 # What is measured is what `make build` made: cargo builds the program again for a bench, in the same place and with the
 # features that only tests want.

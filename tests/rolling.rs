@@ -55,11 +55,13 @@ const OFTEN: &str = "stead_interval=1s&stead_timeout=500ms";
 const RECOVERY: Duration = Duration::from_secs(90);
 
 /// A load while the database is gone, until haproxy sends requests to so many replicas and the app's own
-/// reports say so, and until all is as before.
+/// reports say so, and until all is as before. Until it is gone, nothing is lost.
 fn outage(options: &str, left: usize, status: &str) -> Tally {
     let check = format!("--env=STEAD_CHECK_DATABASE=?{OFTEN}{options}");
     let fleet = Fleet::with_database(STEAD, &[&check]);
     let load = Load::begin(fleet.proxies.haproxy(), RATE, STREAMS, &["/", "/slow", "/orders"]);
+    // What is begun in the second before may still be under way.
+    let gone = load.second() - 1;
     fleet.database().signal("KILL");
     for replica in fleet.replicas() {
         replica.wait_for_answer(ENDPOINTS, "/readyz", |answer| answer.json()["status"] == status);
@@ -76,7 +78,11 @@ fn outage(options: &str, left: usize, status: &str) -> Tally {
     let sells = || ask("/orders") == 200;
     assert!(until(RECOVERY, sells), "the app does not find its database again");
     assert_eq!(ask("/"), 200);
-    load.end()
+    let tally = load.end();
+    let answered_before: u64 = tally.seconds("/orders", "200").iter().take(gone).sum();
+    let before: u64 = tally.seconds_of("/orders").iter().take(gone).sum();
+    assert!(before > 0 && answered_before == before, "{tally:?}");
+    tally
 }
 
 #[test]

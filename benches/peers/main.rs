@@ -5,6 +5,7 @@
 #![expect(clippy::indexing_slicing, reason = "a broken measurement ends the run")]
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "what holds for stead's own children does not hold for what is measured"
 )]
 
@@ -14,10 +15,12 @@ use std::process::ExitCode;
 mod child;
 mod cost;
 mod dependencies;
+mod fleet;
 mod http;
 mod idle;
 mod lines;
 mod orphans;
+mod outage;
 mod report;
 mod samples;
 mod servers;
@@ -26,6 +29,15 @@ mod size;
 mod startup;
 mod sys;
 mod wrapper;
+
+#[path = "../../tests/harness/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what goes wrong in a measurement ends it"
+)]
+mod harness;
 
 use report::{Report, Section};
 use wrapper::Wrappers;
@@ -60,6 +72,10 @@ pub struct Rounds {
     pub replicas: usize,
     /// Seconds of each look at the replicas.
     pub replica_seconds: u64,
+    /// How often each replica of a fleet is replaced.
+    pub rolls: usize,
+    /// Seconds for which the fleet's database is away.
+    pub outage_seconds: u64,
 }
 
 const FULL: Rounds = Rounds {
@@ -77,6 +93,8 @@ const FULL: Rounds = Rounds {
     held_seconds: 600,
     replicas: 500,
     replica_seconds: 60,
+    rolls: 3,
+    outage_seconds: 60,
 };
 
 const QUICK: Rounds = Rounds {
@@ -94,6 +112,8 @@ const QUICK: Rounds = Rounds {
     held_seconds: 15,
     replicas: 20,
     replica_seconds: 20,
+    rolls: 1,
+    outage_seconds: 30,
 };
 
 /// What `BENCHMARKS.md` holds the figures in.
@@ -128,7 +148,7 @@ fn failed(error: io::Error) -> ExitCode {
 fn measure(rounds: &Rounds, only: &str) -> io::Result<Report> {
     let wrappers = Wrappers::find()?;
     let mut report = Report::about_this_machine(&wrappers)?;
-    let parts: [(&str, Part); 11] = [
+    let parts: [(&str, Part); 13] = [
         ("size of the files", size::measure),
         ("idle memory and wake-ups", idle::measure),
         ("start-up", startup::measure),
@@ -140,6 +160,8 @@ fn measure(rounds: &Rounds, only: &str) -> io::Result<Report> {
         ("lines as JSON", lines::measure),
         ("dependencies", dependencies::measure),
         ("replicas of one Postgres", dependencies::stampede),
+        ("rolling update under load", fleet::measure),
+        ("outage of a database under load", outage::measure),
     ];
     for (name, part) in parts.into_iter().filter(|(name, _)| name.contains(only)) {
         eprintln!("measuring: {name}");

@@ -94,13 +94,14 @@ impl Drop for Project {
 fn program() -> Command {
     // Says first when there is no engine.
     docker(["version"]);
-    if let Some(program) = std::env::var_os("DOCKER_COMPOSE").filter(|name| !name.is_empty()) {
+    let named = std::env::var_os("DOCKER_COMPOSE").map(PathBuf::from);
+    if let Some(program) = named.filter(|program| program.exists()) {
         return Command::new(program);
     }
     let version = docker(["compose", "version"]);
     assert!(
         version.code == 0,
-        "here is no `docker compose`, and DOCKER_COMPOSE names none: `make test` fetches it, and says when it cannot"
+        "here is no `docker compose`, and DOCKER_COMPOSE names none: `make test` fetches it, and says why it cannot"
     );
     let mut command = Command::new("docker");
     command.arg("compose");

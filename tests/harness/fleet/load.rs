@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 use serde_json::{Map, Value};
 
@@ -12,6 +13,7 @@ use crate::harness::example;
 pub struct Load {
     program: Child,
     output: BufReader<ChildStdout>,
+    begin: Instant,
 }
 
 impl Load {
@@ -21,12 +23,18 @@ impl Load {
         let mut command = Command::new(example("load"));
         command.args([u32::from(port), rate, streams].map(|number| number.to_string()));
         command.args(paths).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let begin = Instant::now();
         let mut program = command.spawn().expect("the load");
         let mut output = BufReader::new(program.stdout.take().expect("its output"));
         let mut line = String::new();
         output.read_line(&mut line).expect("what it says");
         assert_eq!(line, "steady\n", "of the load");
-        Self { program, output }
+        Self { program, output, begin }
+    }
+
+    /// The second of [`Tally::seconds`] that it is in.
+    pub fn second(&self) -> usize {
+        usize::try_from(self.begin.elapsed().as_secs()).expect("a load of few years")
     }
 
     /// Begins nothing more; what it has counted once the last answer is there.
@@ -94,6 +102,15 @@ impl Tally {
     pub fn seconds(&self, path: &str, outcome: &str) -> Vec<u64> {
         let seconds = self.0["seconds"].as_array().expect("the seconds");
         seconds.iter().map(|second| second[path][outcome].as_u64().unwrap_or(0)).collect()
+    }
+
+    /// The same, however they ended.
+    pub fn seconds_of(&self, path: &str) -> Vec<u64> {
+        let seconds = self.0["seconds"].as_array().expect("the seconds");
+        let sum = |outcomes: &Value| {
+            outcomes.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_u64).sum()
+        };
+        seconds.iter().map(|second| sum(&second[path])).collect()
     }
 
     fn outcomes(&self) -> impl Iterator<Item = (&str, &str, u64)> {
