@@ -1,10 +1,11 @@
 //! `stead sidecar`: the endpoints and the checks for an app that another started, and an end without a child.
 
-use std::net::Ipv4Addr;
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::app::{App, Serve};
+use crate::app::{Answer, App, Serve};
 use crate::harness::processes::{children_of, is_alive};
 use crate::harness::{LIMIT, Place, Running, Scratch, Stead, free_port, stead, until};
 
@@ -250,4 +251,69 @@ fn run_watches_a_process_of_that_name_too() {
     let stead = stead.place(Place::Pid1).serve();
     reaches(&stead, "/readyz", 200);
     assert_eq!(stead.status("/startupz"), 200);
+}
+
+/// A sidecar beside an app, and a client whose request the app does not answer.
+fn with_a_request(options: &[&str]) -> (App, Running, TcpStream) {
+    let app = App::new();
+    app.answers(Answer::Silence);
+    let stead = sidecar([]).options(options).env("PORT", app.port().to_string()).serve();
+    reaches(&stead, "/readyz", 200);
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, app.port())).expect("the app");
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("the app");
+    assert!(until(LIMIT, || app.requests().len() == 1));
+    (app, stead, client)
+}
+
+#[test]
+fn it_stays_until_the_connections_of_its_app_are_gone() {
+    let (_app, mut stead, client) = with_a_request(&[]);
+    stead.signal(libc::SIGTERM);
+    stead.wait_for_event("drain started", LIMIT);
+    let counted =
+        || stead.get("/metrics").body.contains("stead_drain_connections{state=\"busy\"} 1");
+    assert!(until(LIMIT, counted), "{:?}", stead.get("/metrics"));
+    assert!(stead.is_running());
+    drop(client);
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+    assert_eq!(stead.wait_for_event("drain ended", LIMIT)["connections"], 0);
+}
+
+#[test]
+fn connections_that_stay_hold_it_until_the_grace_is_over_and_its_code_is_still_0() {
+    let (_app, mut stead, _client) = with_a_request(&["--grace", "2s"]);
+    stead.signal(libc::SIGTERM);
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+    let ended = stead.wait_for_event("drain ended", LIMIT);
+    assert_eq!(ended["connections"], 1, "{ended}");
+    assert!(ended["elapsed_s"].as_f64().is_some_and(|elapsed| elapsed >= 2.0), "{ended}");
+}
+
+#[test]
+fn a_drain_that_is_asked_for_ends_no_sidecar_and_serves_the_delay_once() {
+    let app = App::new();
+    let port = app.port().to_string();
+    let mut stead_running = sidecar(["--drain-delay", "1s"]).env("PORT", port).serve();
+    reaches(&stead_running, "/readyz", 200);
+    let listen = format!("127.0.0.1:{}", stead_running.port());
+    let drain = stead(["drain"]).env("STEAD_LISTEN", listen).output().unwrap();
+    assert_eq!((drain.status.code(), &*drain.stdout), (Some(0), &b"drain: over\n"[..]));
+    assert_eq!(stead_running.status("/readyz"), 503);
+    assert!(stead_running.is_running());
+    stead_running.signal(libc::SIGTERM);
+    assert_eq!(stead_running.wait_exit(LIMIT), 0);
+    let messages = ["drain started", "drain ended"];
+    assert!(messages.iter().all(|message| stead_running.events_of(message).len() == 1));
+}
+
+#[test]
+fn an_app_in_another_network_namespace_is_not_waited_for() {
+    let until_idle = |url: &str| {
+        let config = stead(["config", "--sidecar", "--app-url", url]).output().unwrap();
+        let text = String::from_utf8(config.stdout).unwrap();
+        let row = text.lines().find(|line| line.starts_with("drain_until_idle"));
+        row.and_then(|row| row.split_whitespace().nth(1)).map(str::to_owned)
+    };
+    assert_eq!(until_idle("http://api:8080/health").as_deref(), Some("off"));
+    assert_eq!(until_idle("http://localhost:8080/health").as_deref(), Some("8080"));
 }
