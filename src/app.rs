@@ -11,7 +11,7 @@ mod sidecar;
 mod stand_in;
 mod wait;
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc;
@@ -19,18 +19,20 @@ use std::thread;
 use std::time::Duration;
 
 use crate::check::files;
+use crate::check::secret::remember;
 use crate::cli::{self, Request};
 use crate::client;
 use crate::compat;
 use crate::config::value::show_duration;
-use crate::config::{Config, DEFAULT_FILE, Environment, Mistake};
+use crate::config::{Config, DEFAULT_FILE, Environment, Flag, Mistake, Role};
 use crate::errand;
 use crate::exit::Exit;
 use crate::hook;
 use crate::install::{CannotInstall, install};
+use crate::logs::child::redact::secrets_among;
 use crate::supervisor::child::CannotRun;
-use crate::sys::descriptors;
 use crate::sys::signals::Inherited;
+use crate::sys::{descriptors, spawn};
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +127,17 @@ fn print(text: &str) -> Exit {
     let mut out = io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Exit::OK
+}
+
+/// The configuration of a stead in this role. What its files add to the environment is given to all commands that are
+/// started from now on, and what of that is secret is in no text that stead shows.
+fn configure(role: Role, flags: &[Flag]) -> Result<Config, Mistake> {
+    let config = Config::load_for(role, flags, &environment(), &read_file)?;
+    secrets_among(config.environment.added()).iter().for_each(|secret| remember(secret));
+    let added = config.environment.added().map(|(name, value)| format!("{name}={value}"));
+    // None of them holds a NUL.
+    spawn::add_to_environment(added.filter_map(|entry| CString::new(entry).ok()).collect());
+    Ok(config)
 }
 
 /// The process's environment as data.

@@ -19,7 +19,7 @@ use crate::harness::certificates::Authority;
 use crate::harness::processes::threads_of;
 use crate::harness::servers::postgres::{PASSWORD, Postgres};
 use crate::harness::servers::web::Web;
-use crate::harness::{LIMIT, Running, Scratch, free_port, stead, until};
+use crate::harness::{LIMIT, Running, Scratch, Stead, free_port, stead, until};
 
 /// A directory below which everything hangs, for this thread and what it starts.
 struct Hung {
@@ -264,6 +264,11 @@ fn at_the_start_a_file_that_hangs_is_a_mistake_or_is_ignored_by_whose_it_is() {
             said,
             "stead: STEAD_CHECK_DB_FILE: cannot read the file that it names: timed out\n"
         );
+        let mut stead_run =
+            Stead::script("echo started").env("STEAD_ENV_FILE", hung.file()).start();
+        assert_eq!(stead_run.wait_exit(LIMIT), 64);
+        let said = stead_run.stderr().concat();
+        assert!(said.ends_with(": cannot read this file of variables: timed out"), "{said}");
         // Whether this authority is there counts at the first connection.
         let root = format!("postgres://u:p@127.0.0.1:1/d?sslrootcert={}", hung.file().display());
         let stead =

@@ -30,6 +30,7 @@ mod drain_command;
 mod early_signals;
 mod ecs;
 mod endpoints;
+mod env_file;
 mod exec_checks;
 mod exit_codes;
 mod faults;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::{Failure, environment, print, read_file};
+use super::{Failure, configure, print, read_file};
 use crate::check::monitor::attempt;
 use crate::check::registry::Check;
 use crate::check::{Detail, Fact, Pass, ProbeError, Progress, Stage};
 use crate::config::value::Wrong;
-use crate::config::{Config, Mistake, checks_of_urls};
+use crate::config::{Mistake, Role, checks_of_urls};
 use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::supervisor::hold::{Meaning, attend};
@@ -39,7 +39,7 @@ pub(super) fn run(urls: Vec<OsString>, quiet: bool) -> Result<Exit, Failure> {
 
 /// `stead check --all`: the checks of the configuration, the app's own too.
 pub(super) fn run_all(quiet: bool) -> Result<Exit, Failure> {
-    let config = Config::load(&[], &environment(), &read_file)?;
+    let config = configure(Role::Wrapper, &[])?;
     let checks: Vec<Check> = config.app_checks.into_iter().chain(config.checks).collect();
     if checks.is_empty() {
         return Err(Mistake::at("check --all", "no check is configured").into());

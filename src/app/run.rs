@@ -11,9 +11,9 @@ use super::hooks::Around;
 use super::notify;
 use super::serve::{Plan, serve};
 use super::wait::Awaited;
-use super::{Failure, environment, read_file};
+use super::{Failure, configure};
 use crate::check::secret;
-use crate::config::{Config, Environment, Flag, Labels, Listen, LogSchema, Output};
+use crate::config::{Config, Environment, Flag, Labels, Listen, LogSchema, Output, Role};
 use crate::errand::{self, Moment};
 use crate::exit::Exit;
 use crate::http;
@@ -47,15 +47,14 @@ pub(super) fn run(
     descriptors::close_at_exec(&passed, true);
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
-    let env = environment();
-    let mut config = Config::load(flags, &env, &read_file)?;
+    let mut config = configure(Role::Wrapper, flags)?;
     logs::init(config.events, config.labels.clone());
     let own = Pid::own();
     if let Some(error) = (!own.is_init()).then(process::become_subreaper).and_then(Result::err) {
         warn!(%error, "orphans are not adopted");
     }
     let mut command = Command::new(command)?;
-    let redactions = redactions(&config.output, &env);
+    let redactions = redactions(&config.output, &std::mem::take(&mut config.environment));
     let around = Around { hooks: config.hooks.clone(), redactions };
     around.find()?;
     let awaited = Awaited::among(&mut config.checks, config.wait);

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Failure, environment, print, read_file};
+use super::{Failure, configure, print};
 use crate::config::{Config, Flag, Role, Row, Shown};
 use crate::exit::Exit;
 
 /// Prints it, and starts nothing.
 pub(super) fn run(role: Role, flags: &[Flag], json: bool) -> Result<Exit, Failure> {
-    let config = Config::load_for(role, flags, &environment(), &read_file)?;
+    let config = configure(role, flags)?;
     let text = if json { as_json(&config) } else { as_text(&config) };
     Ok(print(&text))
 }

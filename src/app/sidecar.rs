@@ -4,8 +4,8 @@ use tokio::sync::watch;
 
 use super::run::{LAST_WORDS, bind, log_start};
 use super::serve::{Plan, serve};
-use super::{Failure, environment, read_file};
-use crate::config::{Config, Flag, Role};
+use super::{Failure, configure};
+use crate::config::{Flag, Role};
 use crate::errand;
 use crate::exit::Exit;
 use crate::logs;
@@ -24,7 +24,7 @@ pub(super) fn run(flags: &[Flag], inherited: &Inherited) -> Result<Exit, Failure
     descriptors::close(&descriptors::beyond_standard());
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
-    let config = Config::load_for(Role::Sidecar, flags, &environment(), &read_file)?;
+    let config = configure(Role::Sidecar, flags)?;
     logs::init(config.events, config.labels.clone());
     let listener = bind(config.listen)?;
     log_start(&config, listener.as_ref());

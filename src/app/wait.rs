@@ -12,10 +12,10 @@ use tracing::{info, warn};
 
 use super::live::Live;
 use super::serve::{Serving, watch_alone};
-use super::{Failure, environment, read_file};
+use super::{Failure, configure, read_file};
 use crate::check::registry::{Check, Finding, Need, Registry};
 use crate::config::value::{Patience, Wrong};
-use crate::config::{Config, Events, Labels, Mistake, checks_of_urls};
+use crate::config::{Events, Labels, Mistake, Role, checks_of_urls};
 use crate::errand;
 use crate::exit::Exit;
 use crate::logs;
@@ -43,7 +43,7 @@ pub(super) fn run(
     descriptors::close_at_exec(&passed, true);
     descriptors::occupy_closed_standard_streams();
     let queue = SignalFd::open().map_err(Failure::system("open the queue of signals"))?;
-    let config = Config::load(&[], &environment(), &read_file)?;
+    let config = configure(Role::Wrapper, &[])?;
     let named = checks_of_urls("wait", urls, &read_file)?;
     let (mut checks, ignored) =
         if named.is_empty() { (config.checks, config.ignored) } else { (named, Vec::new()) };

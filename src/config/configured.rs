@@ -49,13 +49,13 @@ pub(super) fn of_flags(flags: &[Flag]) -> Result<Vec<Configured>, Mistake> {
 
 /// `STEAD_CHECK_<NAME>=URL`, or `STEAD_CHECK_<NAME>_FILE=/path`.
 pub(super) fn of_variables(env: &Environment) -> Result<Vec<Configured>, Mistake> {
-    let checks = env.checks().map(|(variable, name, value)| {
-        let named = |name| self::name(name).map_err(|wrong| Mistake::at(variable, wrong));
-        let text = value.to_str().ok_or_else(|| Mistake::at(variable, "not valid UTF-8"))?;
+    let checks = env.checks().map(|(place, name, value)| {
+        let named = |name| self::name(name).map_err(|wrong| Mistake::at(&*place, wrong));
+        let text = value.to_str().ok_or_else(|| Mistake::at(&*place, "not valid UTF-8"))?;
         // No URL begins with a slash, so that a check may well be named heartbeat-file.
         match name.strip_suffix("_FILE").filter(|_| text.starts_with('/')) {
-            Some(name) => Ok(of_file(named(name)?, variable, value)),
-            None => of_text(named(name)?, variable.to_owned(), text),
+            Some(name) => Ok(of_file(named(name)?, &place, value)),
+            None => of_text(named(name)?, place.clone(), text),
         }
     });
     checks.collect()

@@ -2,9 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 
+use super::env_file::Variable;
 use super::setting::{SETTINGS, suggestion};
 use super::source::Text;
-use super::{Flag, Mistake, text};
+use super::{Mistake, text};
+
+/// One of stead's own variables: the setting's key, its text, and where it stands.
+pub(super) type Setting = (&'static str, String, String);
 
 /// How many characters of a label are kept: it stands in every answer and on every line.
 const LONGEST_LABEL: usize = 200;
@@ -13,9 +17,11 @@ const LONGEST_LABEL: usize = 200;
 const CHECK: &str = "STEAD_CHECK_";
 
 /// The environment, as name and value.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
+    /// Those of files, which stand at the end of all, by their names: where each stands there.
+    places: Vec<(String, String)>,
     host_name: String,
 }
 
@@ -35,7 +41,38 @@ pub struct Labels {
 impl Environment {
     /// The environment with these variables, on this host.
     pub fn new(variables: impl Iterator<Item = (OsString, OsString)>, host_name: String) -> Self {
-        Self { variables: variables.collect(), host_name }
+        Self { variables: variables.collect(), places: Vec::new(), host_name }
+    }
+
+    /// This environment with variables of files, the strongest last, beside its own, which are stronger.
+    pub(super) fn with(&self, files: Vec<Variable>) -> Self {
+        let mut this = self.clone();
+        for Variable { name, value, place } in files {
+            this.variables.retain(|(known, _)| *known != *name || self.has(known));
+            this.places.retain(|(known, _)| *known != name);
+            if !self.has(OsStr::new(&name)) {
+                this.variables.push((name.clone().into(), value.into()));
+                this.places.push((name, place));
+            }
+        }
+        this
+    }
+
+    fn has(&self, name: &OsStr) -> bool {
+        self.variables.iter().any(|(known, _)| known == name)
+    }
+
+    /// The variables of files, as text.
+    pub fn added(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.variables.len().saturating_sub(self.places.len());
+        let added = self.variables.iter().skip(own);
+        added.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
+    /// Where a variable stands: its name, or its line in a file.
+    fn place(&self, name: &str) -> String {
+        let place = self.places.iter().find(|(known, _)| known == name);
+        place.map_or(name.to_owned(), |(_, place)| place.clone())
     }
 
     /// A variable of the app's, where it is set, not empty, and text.
@@ -51,7 +88,7 @@ impl Environment {
     }
 
     /// stead's own variables. An empty one is not set: compose files pass those on that have no value.
-    pub(super) fn settings(&self) -> Result<Vec<Flag>, Mistake> {
+    pub(super) fn settings(&self) -> Result<Vec<Setting>, Mistake> {
         let mut settings = Vec::new();
         for (name, value) in &self.variables {
             let Some(name) = name.to_str().filter(|name| name.starts_with("STEAD_")) else {
@@ -63,12 +100,10 @@ impl Environment {
             let known = SETTINGS.iter().filter(|setting| setting.key != "check");
             let Some(setting) = known.clone().find(|setting| setting.variable() == name) else {
                 let names = known.map(|setting| setting.variable());
-                return Err(Mistake::at(
-                    name,
-                    format!("no such variable{}", suggestion(name, names)),
-                ));
+                let wrong = format!("no such variable{}", suggestion(name, names));
+                return Err(Mistake::at(self.place(name), wrong));
             };
-            settings.push((setting.key, text(name, value.clone())?));
+            settings.push((setting.key, text(name, value.clone())?, self.place(name)));
         }
         Ok(settings)
     }
@@ -89,13 +124,13 @@ impl Environment {
         }
     }
 
-    /// Each `STEAD_CHECK_<NAME>`: the variable, the name behind its beginning, and the value.
-    pub(super) fn checks(&self) -> impl Iterator<Item = (&str, &str, &OsStr)> {
+    /// Each `STEAD_CHECK_<NAME>`: where it stands, the name behind its beginning, and the value.
+    pub(super) fn checks(&self) -> impl Iterator<Item = (String, &str, &OsStr)> {
         self.variables.iter().filter_map(|(variable, value)| {
             let variable = variable.to_str()?;
             let name = variable.strip_prefix(CHECK)?;
             let is_check = !value.is_empty() && !self.is_service_beside(variable, value);
-            is_check.then_some((variable, name, value.as_os_str()))
+            is_check.then_some((self.place(variable), name, value.as_os_str()))
         })
     }
 

@@ -6,6 +6,7 @@ mod common;
 mod configured;
 mod discovery;
 mod drain;
+mod env_file;
 mod environment;
 mod file;
 mod hooks;
@@ -178,6 +179,8 @@ pub struct Config {
     pub events: Events,
     /// What labels everything that stead says.
     pub labels: Labels,
+    /// The environment, with the variables of files.
+    pub environment: Environment,
     /// Values of the app's environment that stead does not understand: the variable, and why.
     pub ignored: Vec<(String, Wrong)>,
     /// Each setting as understood, and where it came from.
@@ -209,6 +212,7 @@ impl Config {
         read: ReadFile,
     ) -> Result<Self, Mistake> {
         let mut from = Sources::collect(flags, env, read)?;
+        let env = &from.add_env_files(flags, env, read)?;
         from.keep_those_of(role, flags)?;
         let listen = from.listen()?;
         let mut terms = from.terms(role)?;
@@ -259,6 +263,7 @@ impl Config {
             output,
             events,
             labels: env.labels(),
+            environment: env.clone(),
             ignored: from.ignored.into_iter().chain(checks.ignored).collect(),
             rows: from.rows.into_iter().filter(|row| role.takes(row.key)).collect(),
         })

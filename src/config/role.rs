@@ -32,6 +32,7 @@ const OF_BOTH: &[&str] = &[
     "log_format",
     "log_schema",
     "log_level",
+    "env_file",
     "config",
 ];
 

@@ -124,6 +124,7 @@ pub const SETTINGS: &[Setting] = &[
         "$LOG_LEVEL or info",
         "which of them are written",
     ),
+    repeated("env_file", "PATH", "variables for the command and for stead, below the environment"),
     valued("config", "PATH", "/etc/stead.toml", "the configuration file"),
 ];
 

@@ -26,6 +26,13 @@ pub(super) struct Raw {
     pub(super) place: String,
 }
 
+impl Raw {
+    pub(super) fn of_variable(key: &str, text: String, place: String) -> Self {
+        let list = by_key(key).is_some_and(|setting| setting.is_list_in_variable());
+        Self { texts: if list { split_list(&text) } else { vec![text] }, place }
+    }
+}
+
 /// All sources, laid over each other.
 pub(super) struct Sources {
     pub(super) raw: HashMap<&'static str, Raw>,
@@ -42,16 +49,12 @@ impl Sources {
         read: ReadFile,
     ) -> Result<Self, Mistake> {
         let variables = env.settings()?;
-        let named = |list: &[Flag]| {
-            list.iter().rfind(|(key, _)| *key == "config").map(|(_, path)| path.clone())
-        };
-        let path = named(flags).or_else(|| named(&variables));
+        let flag = flags.iter().rfind(|(key, _)| *key == "config").map(|(_, path)| path);
+        let variable = variables.iter().find(|(key, ..)| *key == "config").map(|(_, path, _)| path);
+        let path = flag.or(variable).cloned();
         let (mut raw, checks, hooks) = read_file(path.as_deref(), read)?;
-        for (key, text) in variables {
-            let place = by_key(key).map(|s| s.variable()).unwrap_or_default();
-            let list = by_key(key).is_some_and(|s| s.is_list_in_variable());
-            let texts = if list { split_list(&text) } else { vec![text] };
-            raw.insert(key, Raw { texts, place });
+        for (key, text, place) in variables {
+            raw.insert(key, Raw::of_variable(key, text, place));
         }
         let mut given: HashMap<&'static str, Raw> = HashMap::new();
         for (key, text) in flags {
