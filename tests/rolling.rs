@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::engine::ENDPOINTS;
-use crate::harness::fleet::{Fleet, Load, Manners, REPLICAS, STEAD, STEAD_FOR_ABRUPT, TINI, Tally};
+use crate::harness::fleet::{Fleet, Front, Load, Manners, REPLICAS, STEAD, TINI, Tally};
 use crate::harness::{http, until};
 
 /// Half of the requests take two seconds.
@@ -29,9 +29,23 @@ fn replicas_replaced_one_by_one_three_times_lose_no_request_behind_haproxy_or_ng
     }
 }
 
+/// The app is told once haproxy has let go of it and the last answer is through.
+const STEAD_UNTIL_IDLE: Front = Front {
+    line: &[
+        "/stead",
+        "run",
+        "--drain-delay=2s",
+        "--drain-until-idle=on",
+        "--idle-after=1s",
+        "--",
+        "/replica",
+    ],
+    ..STEAD
+};
+
 #[test]
 fn an_app_that_knows_nothing_of_term_loses_what_is_open_behind_tini_and_nothing_behind_stead() {
-    for (front, loses) in [(TINI, true), (STEAD_FOR_ABRUPT, false)] {
+    for (front, loses) in [(TINI, true), (STEAD_UNTIL_IDLE, false)] {
         let mut fleet = Fleet::start(front, Manners::Abrupt);
         let load = Load::begin(fleet.proxies.haproxy(), RATE, 0, PATHS);
         // A third of the slow requests of two seconds is open at each replica at any moment.

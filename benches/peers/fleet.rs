@@ -5,9 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::Rounds;
-use crate::harness::fleet::{
-    Fleet, Front, Load, Manners, REPLICAS, STEAD, STEAD_FOR_ABRUPT, TINI, Tally, USUAL,
-};
+use crate::harness::fleet::{Fleet, Front, Load, Manners, REPLICAS, STEAD, TINI, Tally, USUAL};
 use crate::report::{Goal, Section, Table};
 use crate::wrapper::Wrappers;
 
@@ -33,6 +31,9 @@ const DUMB_INIT: Front = Front {
     patience: USUAL,
     has_readiness: false,
 };
+/// stead in front of an app that finishes nothing by itself: the slowest answer is through before that is told.
+const STEAD_FOR_ABRUPT: Front =
+    Front { line: &["/stead", "run", "--drain-delay", "5s", "--", "/replica"], ..STEAD };
 
 /// What the load behind each proxy has counted, and how long one replacement took.
 struct Outcome {
@@ -77,9 +78,9 @@ fn roll(front: Front, manners: Manners, rolls: usize) -> Outcome {
 fn table(title: &str, rounds: &Rounds, stead: Front) -> Table {
     let note = format!(
         "{REPLICAS} replicas in containers, replaced one by one {} times, while {RATE} requests a second (half of them take \
-         2 s) and {STREAMS} streams go through haproxy, and as many through nginx. haproxy (`inter 500ms fall 2`, `option \
-         redispatch`) asks stead's `/readyz`, and without stead the app itself; nginx learns of a failure from requests \
-         (`max_fails=1`, `proxy_next_upstream`). Lost is what was not answered with 200 to its last byte, and a stream is \
+         2 s) and {STREAMS} streams go through haproxy, and as many through nginx, with the files of `examples/haproxy` and \
+         `examples/nginx`. haproxy asks stead's `/readyz`, and without stead the app itself; nginx learns of a failure from \
+         requests. Lost is what was not answered with 200 to its last byte, and a stream is \
          cut in the middle of a message, or dropped without a goodbye between two. `docker stop` gives stead 35 s and the \
          others its own 10 s. stead: `{}`.",
         rounds.rolls,

@@ -49,13 +49,6 @@ pub const STEAD: Front = Front {
     patience: GRACE,
     has_readiness: true,
 };
-/// stead in front of an app that finishes nothing by itself: the slowest answer is through before that is told.
-pub const STEAD_FOR_ABRUPT: Front = Front {
-    name: "stead",
-    line: &["/stead", "run", "--drain-delay", "5s", "--", "/replica"],
-    patience: GRACE,
-    has_readiness: true,
-};
 
 /// A running fleet.
 pub struct Fleet {
