@@ -2,6 +2,7 @@
 
 mod check_urls;
 mod hooks;
+mod keeper;
 mod live;
 mod notify;
 mod run;
@@ -49,6 +50,8 @@ enum Failure {
     Install(#[from] CannotInstall),
     #[error("not up after {}: {what}", show_duration(*limit))]
     NotUp { limit: Duration, what: String },
+    #[error("the lock was lost before the command was started")]
+    LockLost,
     #[error("cannot {what}: {error}")]
     System { what: &'static str, error: io::Error },
 }
@@ -71,6 +74,7 @@ impl Failure {
             | Self::Install(_)
             | Self::Listen { .. }
             | Self::NotUp { .. }
+            | Self::LockLost
             | Self::System { .. } => Exit::FAILURE,
         }
     }

@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("sys", &["exit", "signal"]),
     ("supervisor", &["errand", "exit", "signal", "sys"]),
     ("compat", &["exit", "signal", "supervisor"]),
-    ("config", &["check", "errand", "notify", "signal", "supervisor", "value"]),
+    ("config", &["check", "errand", "lock", "notify", "signal", "supervisor", "value"]),
     ("cli", &["config"]),
     ("check", &["errand", "sys", "value"]),
     ("lock", &["check", "supervisor"]),

@@ -16,6 +16,7 @@ use crate::signal::Signal;
 use crate::supervisor::Terms;
 use crate::supervisor::errands::Errands;
 use crate::supervisor::hold::{Gate, Held, Meaning, end_all, hold, meaning_of_hooks};
+use crate::supervisor::lease::Lease;
 use crate::supervisor::lifecycle::KILL_PATIENCE;
 use crate::supervisor::requests::{Request, Requester};
 use crate::sys::signals::SignalFd;
@@ -37,13 +38,14 @@ impl Around {
         Ok(())
     }
 
-    /// Runs the `pre_start` hooks: the command may start when they are over, unless a signal has asked for the end. They
-    /// get TERM then, and the grace.
+    /// Runs the `pre_start` hooks: the command may start when they are over, unless a signal has asked for the end or one
+    /// of the leases has run out. They get TERM then, and the grace, or what is left of the lease's.
     pub(super) fn before_child(
         &self,
         queue: &SignalFd,
         errands: &mut Errands,
         terms: &Terms,
+        leases: Vec<Lease>,
     ) -> Result<Option<Exit>, Failure> {
         if self.hooks.of(Moment::PreStart).is_empty() {
             return Ok(None);
@@ -54,12 +56,19 @@ impl Around {
         let gate = self
             .start(Moment::PreStart, move |result| drop(sender.send(result)))
             .map_err(Failure::system("start the hooks"))?;
-        let gate = Gate { limit: None, ..gate };
+        let gate = Gate { limit: None, leases, ..gate };
         match hold(queue, errands, &gate, meaning_of_hooks(terms.clone())) {
             Held::Ended(exit) => {
                 errands.come_to(Moment::PostStart);
                 end(queue, errands, &Gate { limit: Some(terms.grace), ..gate }, exit);
                 Ok(Some(exit))
+            }
+            Held::Lost => {
+                errands.come_to(Moment::PostStart);
+                let limit = gate.leases.iter().map(Lease::grace_left).min();
+                let gate = Gate { limit, leases: Vec::new(), ..gate };
+                end(queue, errands, &gate, Exit::FAILURE);
+                Err(Failure::LockLost)
             }
             Held::Open | Held::TimedOut => match result.try_recv() {
                 Ok(Err(failure)) => {
@@ -112,7 +121,7 @@ impl Around {
         hook::start(moment, hooks.to_vec(), self.redactions.clone(), over)?;
         let has_limit = hooks.iter().all(|hook| hook.timeout.is_some());
         let limit = has_limit.then(|| self.hooks.time_of(moment) + KILL_PATIENCE);
-        Ok(Gate { pipe, limit })
+        Ok(Gate { pipe, limit, leases: Vec::new() })
     }
 }
 

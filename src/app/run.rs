@@ -8,12 +8,13 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::hooks::Around;
+use super::keeper::Threshold;
 use super::notify;
 use super::serve::{Plan, serve};
 use super::wait::Awaited;
 use super::{Failure, configure};
 use crate::check::secret;
-use crate::config::{Config, Environment, Flag, Labels, Listen, LogSchema, Output, Role};
+use crate::config::{Config, Environment, FENCE, Flag, Labels, Listen, LogSchema, Output, Role};
 use crate::errand::{self, Moment};
 use crate::exit::Exit;
 use crate::http;
@@ -58,8 +59,9 @@ pub(super) fn run(
     let around = Around { hooks: config.hooks.clone(), redactions };
     around.find()?;
     let awaited = Awaited::among(&mut config.checks, config.wait);
-    if awaited.is_some() {
-        // Now, and not when everything is up.
+    let locks = std::mem::take(&mut config.locks);
+    if awaited.is_some() || locks.singleton.is_some() {
+        // Now, and not when everything is up, or another instance is gone.
         command.find()?;
     }
     let listener = bind(config.listen)?;
@@ -74,8 +76,9 @@ pub(super) fn run(
     let (labels, details) = (config.labels, config.details);
     let (app, checks) = (config.app_checks, config.checks);
     let style = style(&config.output, &labels, config.events.schema, &around.redactions);
-    let is_needed = listener.is_some() || awaited.is_some() || notify.is_some();
-    let plan = Plan { app, checks, phase: watched, notify, labels, details, supervisor };
+    let lasts = notify.is_some() || locks.singleton.is_some();
+    let is_needed = listener.is_some() || awaited.is_some() || locks.pre_start.is_some() || lasts;
+    let plan = Plan { app, checks, phase: watched, notify, labels, details, supervisor, lasts };
     let serving = is_needed.then(|| serve(listener, plan)).transpose()?;
     if let (Some(awaited), Some(serving)) = (awaited, &serving) {
         logs::writer::release();
@@ -85,18 +88,37 @@ pub(super) fn run(
             return over;
         }
     }
-    let before = around.before_child(&queue, &mut errands, &config.terms);
-    if let Some(over) = before.transpose() {
-        logs::writer::flush(LAST_WORDS);
-        return over;
-    }
+    let requester = requests.requester();
+    let (queue, terms) = (&queue, &config.terms);
+    let serving_thread = serving.as_ref();
+    let threshold =
+        Threshold { serving: serving_thread, queue, errands: &mut errands, terms, requester };
+    let keeper = match threshold.cross(locks, &around, &phase) {
+        Ok(Ok(keeper)) => keeper,
+        over => {
+            logs::writer::flush(LAST_WORDS);
+            return over.map(|over| over.err().unwrap_or(Exit::FAILURE));
+        }
+    };
+    let lease = keeper.as_ref().map(|keeper| keeper.lease.clone());
+    keeper.iter().for_each(|keeper| command.set(FENCE, &keeper.fence.to_string()));
     let (pumps, outputs) = Pumps::start(&config.output, &style)
         .map_err(Failure::system("start the threads of the command's output"))?;
     let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
-    let (signals, requests) = (&queue, Some(requests));
-    let supervisor =
-        Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands, requests };
-    let exit = supervise(supervisor, &command, config.terms, (&pumps, &around))?;
+    let (signals, requests) = (queue, Some(requests));
+    let supervisor = Supervisor {
+        signals,
+        inherited,
+        passed,
+        outputs,
+        wrapping,
+        phase,
+        errands,
+        requests,
+        lease,
+    };
+    let exit = supervise(supervisor, &command, config.terms.clone(), (&pumps, &around))?;
+    drop(keeper);
     if let Some(serving) = serving {
         serving.finish();
     }

@@ -44,6 +44,8 @@ pub(super) struct Plan {
     pub(super) details: Details,
     /// Who is asked to act on what the command says, and for a drain.
     pub(super) supervisor: Requester,
+    /// Something beside the endpoints is done here for as long as the child runs.
+    pub(super) lasts: bool,
 }
 
 /// The second thread, from the first thread's side.
@@ -65,7 +67,7 @@ pub(super) fn watch_alone(checks: Vec<Check>) -> Result<Serving, Failure> {
 /// Starts the thread with the checks and the endpoints. Without a listener it ends when the child has been started:
 /// until then there may be somebody who waits for the checks.
 pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving, Failure> {
-    let Plan { app, checks, phase, notify, labels, details, supervisor } = plan;
+    let Plan { app, checks, phase, notify, labels, details, supervisor, lasts } = plan;
     let told = phase.clone();
     let notified = notify.as_ref().map(Notifications::watch);
     let requester = supervisor.clone();
@@ -88,8 +90,7 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
         let Some(listener) = listener else {
             started(phase).await;
             registry.closing().close().await;
-            // There still is somebody to listen to.
-            if notified.is_some() {
+            if lasts {
                 std::future::pending::<()>().await;
             }
             return;

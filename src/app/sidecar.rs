@@ -43,11 +43,20 @@ pub(super) fn run(flags: &[Flag], inherited: &Inherited) -> Result<Exit, Failure
         phase,
         errands: Errands::new(Some(inbox), inherited),
         requests: Some(requests),
+        lease: None,
     };
     let (app, checks) = (config.app_checks, config.checks);
     let (labels, details) = (config.labels, config.details);
-    let plan =
-        Plan { app, checks, phase: watched, notify: None, labels, details, supervisor: asked };
+    let plan = Plan {
+        app,
+        checks,
+        phase: watched,
+        notify: None,
+        labels,
+        details,
+        supervisor: asked,
+        lasts: false,
+    };
     // Without endpoints nobody would learn of the checks.
     let serving = listener.map(|listener| serve(Some(listener), plan)).transpose()?;
     let exit = match supervisor.start(None, config.terms)? {

@@ -75,10 +75,19 @@ fn wrap(wrapper: &Wrapper, inherited: &Inherited) -> Result<Exit, CannotRun> {
     let inherited = if is_dumb_init { inherited.cleared() } else { *inherited };
     let (phase, _) = watch::channel(Phase::Starting);
     let (signals, inherited) = (&queue, &inherited);
-    let (errands, requests) = (Errands::new(None, inherited), None);
+    let (errands, requests, lease) = (Errands::new(None, inherited), None, None);
     let outputs = Outputs::default();
-    let supervisor =
-        Supervisor { signals, inherited, passed, outputs, wrapping, phase, errands, requests };
+    let supervisor = Supervisor {
+        signals,
+        inherited,
+        passed,
+        outputs,
+        wrapping,
+        phase,
+        errands,
+        requests,
+        lease,
+    };
     Ok(match supervisor.start(Some(&Command::new(&wrapper.command)?), terms(wrapper))? {
         Started::Running(running) => running.run(),
         Started::Over(exit) => exit,

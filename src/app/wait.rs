@@ -134,7 +134,7 @@ impl Awaited {
     ) -> Result<Option<Exit>, Failure> {
         let Self { names, limit, live } = self;
         let (pipe, end) = io::pipe().map_err(Failure::system("make a pipe"))?;
-        let gate = Gate { pipe, limit };
+        let gate = Gate { pipe, limit, leases: Vec::new() };
         let known = Known { registry: serving.registry().clone(), names };
         info!(
             checks = known.names.join(" "),
@@ -153,7 +153,9 @@ impl Awaited {
         hold(queue, errands, &gate, |_| Meaning::Nothing);
         match held {
             Held::Ended(exit) => Ok(Some(exit)),
-            Held::Open | Held::TimedOut => Err(not_up(limit.unwrap_or_default(), &missing)),
+            Held::Open | Held::Lost | Held::TimedOut => {
+                Err(not_up(limit.unwrap_or_default(), &missing))
+            }
         }
     }
 }

@@ -13,6 +13,9 @@ pub(super) type Setting = (&'static str, String, String);
 /// How many characters of a label are kept: it stands in every answer and on every line.
 const LONGEST_LABEL: usize = 200;
 
+/// Where a command finds the number of the holder that it runs for.
+pub const FENCE: &str = "STEAD_FENCE";
+
 /// What the variable of a check begins with.
 const CHECK: &str = "STEAD_CHECK_";
 
@@ -94,7 +97,9 @@ impl Environment {
             let Some(name) = name.to_str().filter(|name| name.starts_with("STEAD_")) else {
                 continue;
             };
-            if value.is_empty() || is_injected(name, value) || name.starts_with(CHECK) {
+            // The number of a singleton is there for all that it starts, other steads too.
+            let is_known = name == FENCE || name.starts_with(CHECK);
+            if value.is_empty() || is_injected(name, value) || is_known {
                 continue;
             }
             let known = SETTINGS.iter().filter(|setting| setting.key != "check");

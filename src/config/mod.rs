@@ -11,6 +11,7 @@ mod environment;
 mod file;
 mod hooks;
 mod libpq;
+mod locks;
 mod notify;
 mod output;
 mod plan;
@@ -29,8 +30,9 @@ use hyper::Uri;
 use tracing::level_filters::LevelFilter;
 
 use checks::Plans;
-pub use environment::{Environment, Labels};
+pub use environment::{Environment, FENCE, Labels};
 pub use hooks::{Hook, Hooks};
+pub use locks::Locks;
 pub use output::{Logs, Output};
 use plan::Counting;
 pub use plan::Shown;
@@ -173,6 +175,8 @@ pub struct Config {
     pub listen: Listen,
     /// Who sees the details.
     pub details: Details,
+    /// What runs at one place alone.
+    pub locks: Locks,
     /// What becomes of the command's output.
     pub output: Output,
     /// stead's own events.
@@ -218,8 +222,13 @@ impl Config {
         let mut terms = from.terms(role)?;
         let signal_group = from.switch("signal_group")?;
         let notify = from.notify()?;
+        let locks = from.locks(env, read)?;
         let hooks = from.hooks(&terms)?;
         terms.pre_stop = !hooks.of(Moment::PreStop).is_empty();
+        if locks.pre_start.is_some() && hooks.of(Moment::PreStart).is_empty() {
+            let wrong = "there is no pre_start hook to run under it";
+            return Err(Mistake::at(from.place("lock"), wrong));
+        }
         let wait = from.one("wait", value::wait)?.unwrap_or_default();
         from.show("wait", value::show_patience(wait));
         let discover = from.one("discover", value::switch)?.unwrap_or(true);
@@ -260,6 +269,7 @@ impl Config {
             shown: checks.shown,
             listen,
             details,
+            locks,
             output,
             events,
             labels: env.labels(),

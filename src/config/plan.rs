@@ -173,7 +173,7 @@ impl Plan {
 
 /// A URL without its secrets: scheme, user where a password is behind it, hosts, path. A user alone may be the password,
 /// but for Postgres, which knows users without one.
-fn show(url: &Url) -> String {
+pub(super) fn show(url: &Url) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     let user = url.user.as_deref().unwrap_or_default();
     let of_web = ["http", "https", "kong"].contains(&url.kind());

@@ -74,6 +74,26 @@ pub const SETTINGS: &[Setting] = &[
             "start the command once its dependencies are up; on is 60s",
         )
     },
+    Setting {
+        ..valued(
+            "singleton",
+            "URL|on|off",
+            "off",
+            "run the command while this Postgres or Redis gives it the lock; on is $DIRECT_URL or $DATABASE_URL",
+        )
+    },
+    valued(
+        "singleton_grace",
+        "DURATION",
+        "5s",
+        "what ran under a lock that is lost is gone after so long",
+    ),
+    valued(
+        "lock",
+        "URL|on|off",
+        "off",
+        "run pre_start hooks while this Postgres or Redis gives them the lock; on as for singleton",
+    ),
     valued("app_port", "PORT|off", "$PORT", "the app is up when this port accepts connections"),
     valued("app_url", "URL", "none", "the app is up when this URL answers 200 to 399"),
     valued(

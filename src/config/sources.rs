@@ -106,6 +106,11 @@ impl Sources {
         self.raw.contains_key(key)
     }
 
+    /// Takes what the file says elsewhere, unless it or a source above it has the setting.
+    pub(super) fn add(&mut self, key: &'static str, text: String, place: String) {
+        self.raw.entry(key).or_insert(Raw { texts: vec![text], place });
+    }
+
     /// Adds a row to `stead config`.
     pub(super) fn show(&mut self, key: &'static str, value: impl Into<String>) {
         let from = self.raw.get(key).map_or("default".to_owned(), |raw| raw.place.clone());

@@ -30,6 +30,8 @@ pub struct Lock {
     pub service: String,
     /// Its times.
     pub times: Times,
+    /// The setting that names it.
+    pub place: String,
 }
 
 /// When a new holder begins, where the last one has not said that it is done.

@@ -32,6 +32,8 @@ pub struct Standing<'a> {
     pub inherited: &'a Inherited,
     /// Where its standard streams lead.
     pub streams: Streams<'a>,
+    /// It is killed where stead is.
+    pub bound: bool,
 }
 
 /// A way to execute the first of these paths that can be, with these arguments.
@@ -83,20 +85,23 @@ impl Command {
 
     /// Starts it. A script without `#!` is run by `/bin/sh`, as a shell would run it.
     pub fn start(&self, standing: &Standing) -> Result<Pid, CannotRun> {
-        let Standing { leads, terminal, inherited, streams } = *standing;
+        let Standing { leads, terminal, inherited, streams, bound } = *standing;
         self.execute(&|paths, args| {
             let (env, directory) = (&self.env, None);
-            spawn(&Program { paths, args, env, leads, terminal, inherited, streams, directory })
+            let program =
+                Program { paths, args, env, leads, terminal, inherited, streams, directory, bound };
+            spawn(&program)
         })
     }
 
     /// Becomes it: from here on this process is the command, with the signals as `inherited`.
     pub fn replace(&self, inherited: &Inherited) -> CannotRun {
         let (leads, terminal, streams) = (Leads::Nothing, None, Streams::default());
+        let bound = false;
         let replaced = self.execute(&|paths, args| {
             let (env, directory) = (&self.env, None);
             let program =
-                Program { paths, args, env, leads, terminal, inherited, streams, directory };
+                Program { paths, args, env, leads, terminal, inherited, streams, directory, bound };
             Err::<Infallible, _>(replace(&program))
         });
         match replaced {

@@ -18,6 +18,7 @@ use super::connections;
 use super::errands::Errands;
 use super::hold::{Gate, Meaning, end_all, hold};
 use super::job::{Job, TERMINAL_STOPS};
+use super::lease::Lease;
 use super::lifecycle::{Action, Connections, Event, Lifecycle};
 use super::phase::Phase;
 use super::requests::{Drain, MainPid, Request, Requests};
@@ -41,6 +42,9 @@ pub struct Running<'a> {
     pub(super) phase: watch::Sender<Phase>,
     pub(super) errands: Errands<'a>,
     pub(super) requests: Option<Requests>,
+    /// What the child runs by, and whether it was given up for it.
+    pub(super) lease: Option<Lease>,
+    pub(super) is_surrendered: bool,
     pub(super) lifecycle: Lifecycle,
     #[expect(clippy::disallowed_types, reason = "see the import")]
     pub(super) start: Instant,
@@ -70,7 +74,9 @@ impl Running<'_> {
                 return self.finish(exit);
             }
             let now = self.start.elapsed();
-            let limit = self.lifecycle.deadline().map(|at| at.saturating_sub(now));
+            let deadline = self.lifecycle.deadline().map(|at| at.saturating_sub(now));
+            let lease = self.lease.as_ref().filter(|_| !self.is_surrendered).map(Lease::left);
+            let limit = deadline.into_iter().chain(lease).min();
             let requests = self.requests.as_ref().map(|requests| requests.bell().as_raw_fd());
             let end = self.job.as_ref().and_then(Job::end);
             self.signals.wait_beside([self.errands.bell(), requests, end], limit);
@@ -86,6 +92,7 @@ impl Running<'_> {
             .or_else(|| self.deliver_all())
             .or_else(|| self.reap())
             .or_else(|| self.answer_all())
+            .or_else(|| self.surrender())
             .or_else(|| self.tell(Event::Woke));
         self.errands.turn();
         exit
@@ -114,6 +121,7 @@ impl Running<'_> {
             Request::Connections(connections) => self.connections = connections,
             Request::Watchdog(signal) => self.wake_child(signal),
             Request::MainPid(main) => self.follow(main),
+            Request::Surrender { .. } => self.is_surrendered = true,
             _ => {}
         }
         event.and_then(|event| self.tell(event))
@@ -133,6 +141,17 @@ impl Running<'_> {
         if job.follow(main) {
             info!(pid, from_pid, "main process changed");
         }
+    }
+
+    /// Gives the child up where the lease has run out, whoever may have missed to say so.
+    fn surrender(&mut self) -> Option<Exit> {
+        let lease = self.lease.as_ref().filter(|lease| lease.left().is_zero())?;
+        if std::mem::replace(&mut self.is_surrendered, true) {
+            return None;
+        }
+        let grace = lease.grace_left();
+        warn!(grace_s = grace.as_secs_f64(), "lease over");
+        self.tell(Event::Surrender { grace })
     }
 
     /// Takes in one signal, except for those that are meant for stead alone.
@@ -375,7 +394,12 @@ impl Running<'_> {
             let gate = Gate { limit: Some(LAST_WORDS), ..gate };
             hold(self.signals, &mut self.errands, &gate, &mut meaning);
         }
+        // Nothing more is begun that another one may be doing by now.
+        if self.is_surrendered {
+            return;
+        }
         if let Some(gate) = (self.wrapping.hooks)(Moment::PostStop) {
+            let gate = Gate { leases: self.lease.iter().cloned().collect(), ..gate };
             hold(self.signals, &mut self.errands, &gate, meaning);
             end_all(&mut self.errands);
         }

@@ -90,6 +90,7 @@ impl<'a> Errands<'a> {
             inherited: self.inherited,
             streams: Streams::captured(output.as_fd()),
             directory,
+            bound: true,
         };
         start(&program, report.as_fd())
     }

@@ -12,6 +12,7 @@ use std::time::Instant;
 use tracing::info;
 
 use super::errands::Errands;
+use super::lease::Lease;
 use super::lifecycle::{Action, Event, Lifecycle, Terms};
 use super::stragglers::Killing;
 use crate::exit::Exit;
@@ -26,6 +27,8 @@ pub struct Gate {
     pub pipe: PipeReader,
     /// How long it is waited for; for ever where there is no limit.
     pub limit: Option<Duration>,
+    /// What runs meanwhile runs by all of these.
+    pub leases: Vec<Lease>,
 }
 
 /// How a wait ended.
@@ -37,6 +40,8 @@ pub enum Held {
     Ended(Exit),
     /// The gate was still closed when the time was over.
     TimedOut,
+    /// A lease has run out.
+    Lost,
 }
 
 /// What a signal means while nothing runs yet.
@@ -105,7 +110,7 @@ pub fn end_all(errands: &mut Errands) {
 const SWEEPS: u32 = 100;
 const SWEEP: Duration = Duration::from_millis(10);
 
-/// Holds until the gate is open, `meaning` finds the end in a signal, or the time is over. A signal that came before
+/// Holds until the gate is open, `meaning` finds the end in a signal, the time is over, or a lease has run out. A signal that came before
 /// the gate was open counts, also when it is read after.
 pub fn hold(
     queue: &SignalFd,
@@ -125,9 +130,14 @@ pub fn hold(
         if open {
             return Held::Open;
         }
+        if gate.leases.iter().any(|lease| lease.left().is_zero()) {
+            return Held::Lost;
+        }
         let left = gate.limit.map(|limit| limit.saturating_sub(start.elapsed()));
+        let look = gate.leases.iter().map(Lease::look);
+        let left = left.into_iter().chain(look).min();
         [open, ..] = queue.wait_beside([Some(gate.pipe.as_raw_fd()), errands.bell(), None], left);
-        if !open && left.is_some_and(|left| left.is_zero()) {
+        if !open && gate.limit.is_some_and(|limit| start.elapsed() >= limit) {
             return Held::TimedOut;
         }
     }

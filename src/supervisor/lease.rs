@@ -15,6 +15,9 @@ pub struct Lease {
     grace: Duration,
 }
 
+/// Between two looks.
+const SHORTEST_LOOK: Duration = Duration::from_millis(50);
+
 /// A moment on the lease's clock.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Moment(u64);
@@ -57,6 +60,12 @@ impl Lease {
     /// How long it still runs; nothing once it has run out.
     pub fn left(&self) -> Duration {
         self.until().left()
+    }
+
+    /// How long it may be left alone by someone whom nobody tells that it was ended: no longer than a tenth of the
+    /// grace, which is not taken from what it runs for.
+    pub fn look(&self) -> Duration {
+        self.left().min(self.grace.mul_f64(0.1).max(SHORTEST_LOOK))
     }
 
     /// How long what runs by it may take to end, before it is killed. The last tenth of the grace is for the kernel.

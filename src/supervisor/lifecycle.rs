@@ -328,7 +328,11 @@ impl Lifecycle {
         let clean = signal.is_some_and(|signal| self.sent.contains(signal));
         let code = if self.terms.clean_stop_ok && clean { 0 } else { exit.code() };
         let remap = self.terms.remap_exit.iter().find(|(from, _)| *from == code);
-        Exit::new(remap.map_or(code, |(_, to)| *to))
+        match remap.map_or(code, |(_, to)| *to) {
+            // Whoever starts what has failed again must do so now: there is a standby less.
+            0 if self.surrendered => Exit::FAILURE,
+            code => Exit::new(code),
+        }
     }
 
     fn woke(&mut self, now: Duration) -> Action {

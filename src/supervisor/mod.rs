@@ -32,6 +32,7 @@ use child::{CannotRun, Command, Standing};
 pub use driver::Running;
 use errands::Errands;
 use job::Job;
+use lease::Lease;
 use lifecycle::{Action, Event, Lifecycle};
 pub use lifecycle::{Terms, UntilIdle};
 pub use phase::Phase;
@@ -58,6 +59,8 @@ pub struct Supervisor<'a> {
     pub errands: Errands<'a>,
     /// What other threads ask for, where there are any that do.
     pub requests: Option<Requests>,
+    /// What the child runs by, where it may run at one place alone.
+    pub lease: Option<Lease>,
 }
 
 /// Standard output and standard error of the child, where they are not stead's own.
@@ -97,6 +100,8 @@ impl<'a> Supervisor<'a> {
             phase: self.phase,
             errands: self.errands,
             requests: self.requests,
+            lease: self.lease,
+            is_surrendered: false,
             lifecycle,
             start,
             early,
@@ -123,7 +128,9 @@ impl<'a> Supervisor<'a> {
         let [output, error] = self.outputs.each_ref().map(|fd| fd.as_ref().map(AsFd::as_fd));
         let streams = Streams { output, error, ..Streams::default() };
         let inherited = self.inherited;
-        let child = command.start(&Standing { leads, terminal: given, inherited, streams })?;
+        let bound = self.lease.is_some();
+        let standing = Standing { leads, terminal: given, inherited, streams, bound };
+        let child = command.start(&standing)?;
         descriptors::close(&self.passed);
         if leaves_directory {
             // It is the child's alone to keep busy; one that cannot be left stays.

@@ -14,10 +14,11 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use super::checked;
-use super::process::{Pid, exit_now};
+use super::process::{Pid, exit_now, signal_me_when_my_parent_ends};
 use super::signals::Inherited;
 use super::terminal::Terminal;
 use crate::exit::Exit;
+use crate::signal::Signal;
 
 /// A program and all that it is started with.
 pub struct Program<'a> {
@@ -37,6 +38,9 @@ pub struct Program<'a> {
     pub streams: Streams<'a>,
     /// The directory that it is started in, where that is not stead's own.
     pub directory: Option<&'a CStr>,
+    /// It is killed when the thread ends that has started it: with stead, however that ends. What it has started
+    /// itself is not.
+    pub bound: bool,
 }
 
 /// Where the standard streams of a program lead.
@@ -177,11 +181,15 @@ fn fork(program: &Program, report: RawFd) -> io::Result<Pid> {
     let mut env = pointers(program.env);
     let mut addressed = Addressed::in_env(program.env);
     let args = pointers(program.args);
+    let parent = Pid::own();
     // SAFETY: the child makes only async-signal-safe calls on memory that was made before the fork.
     let child = checked(unsafe {
         let child = libc::fork();
         if child == 0 {
             redirect(&program.streams);
+            if program.bound && !die_with(parent) {
+                exit_now(Exit::FAILURE);
+            }
             lead(program);
             enter(program.directory);
             addressed.write_own(&mut env);
@@ -224,6 +232,17 @@ unsafe fn redirect(streams: &Streams) {
             libc::dup2(error.as_raw_fd(), libc::STDERR_FILENO);
         }
     }
+}
+
+/// In the child: has the kernel kill it when the thread that made it ends; false where that has ended by now.
+///
+/// # Safety
+/// Only between fork and exec.
+unsafe fn die_with(parent: Pid) -> bool {
+    // A kernel that does not know of it has no way to do it.
+    let _ = signal_me_when_my_parent_ends(Signal::KILL);
+    // SAFETY: getppid has no preconditions.
+    unsafe { libc::getppid() == parent.number() }
 }
 
 /// Becomes the program, with the signal state that it is given back; comes back only where that failed.

@@ -38,6 +38,7 @@ pub(super) fn run(errand: Errand) -> io::Result<Alone> {
         inherited,
         streams: Streams::captured(output.as_fd()),
         directory: None,
+        bound: false,
     };
     let pid = start(&program, report.as_fd())?;
     let leader = Arc::new(Mutex::new(Some(pid)));
