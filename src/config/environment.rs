@@ -1,6 +1,7 @@
 //! What the environment says: stead's own variables, the labels, and what an orchestrator injects.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 
 use super::env_file::Variable;
 use super::setting::{SETTINGS, suggestion};
@@ -20,7 +21,7 @@ pub const FENCE: &str = "STEAD_FENCE";
 const CHECK: &str = "STEAD_CHECK_";
 
 /// The environment, as name and value.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
     /// Those of files, which stand at the end of all, by their names: where each stands there.
@@ -39,6 +40,13 @@ pub struct Labels {
     pub environment: Option<String>,
     /// `APP_VERSION`.
     pub app_version: Option<String>,
+}
+
+impl fmt::Debug for Environment {
+    /// Without the values, which hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.variables.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 impl Environment {
