@@ -11,6 +11,7 @@ mod servers;
 mod sidecar;
 mod stopping;
 mod streams;
+mod systemd;
 
 use std::time::{Duration, SystemTime};
 
@@ -49,6 +50,12 @@ fn daemon(at_term: &str, leader: &str) -> String {
         "setsid sh -c 'trap \"{at_term}\" TERM; echo ready > /tmp/ready; while :; do sleep 0.1; done' & \
          trap 'exit 9' TERM; while [ ! -s /tmp/ready ]; do sleep 0.05; done; {leader}"
     )
+}
+
+/// Whether a connection to the app's port is established, by /proc/net/tcp of proc(5).
+fn has_connection(container: &Container) -> bool {
+    let sockets = container.exec(&["cat", "/proc/net/tcp"]).stdout;
+    sockets.lines().any(|line| line.contains(":1F90 ") && line.contains(" 01 "))
 }
 
 const LEADER_ENDS: &str = "exit 3";

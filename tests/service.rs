@@ -1,5 +1,6 @@
-//! Where there is no container: stead from a plain shell, and as a service of systemd's, by a stand-in that starts and
-//! stops it in systemd's way. The units of examples/systemd are read by systemd's own program.
+//! Where there is no container: stead from a plain shell, and as a service by a stand-in that starts and stops it in
+//! systemd's way. The units of examples/systemd are read by systemd's own program; under systemd itself they run in
+//! `containers/systemd.rs`.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! Containers in which PID 1 is another: the engine's init, or another container's stead.
 
-use super::{LEADER_ENDS, NONE, STOP, daemon};
+use super::{LEADER_ENDS, NONE, STOP, daemon, has_connection};
 use crate::harness::engine::{Container, ENDPOINTS, images, publish};
 use crate::harness::{LIMIT, until};
 
@@ -49,12 +49,6 @@ fn works_without_a_word(options: &[&str]) {
     for event in container.events() {
         assert_eq!(event["level"], "info", "{event}");
     }
-}
-
-/// Whether a connection to the app's port is established, by /proc/net/tcp of proc(5).
-fn has_connection(container: &Container) -> bool {
-    let sockets = container.exec(&["cat", "/proc/net/tcp"]).stdout;
-    sockets.lines().any(|line| line.contains(":1F90 ") && line.contains(" 01 "))
 }
 
 #[test]
