@@ -327,7 +327,8 @@ fn signals_and_the_end_of_the_child_are_not_held_up() {
     stead.wait_for_line(LIMIT, |line| line.starts_with("got 1 "));
     stead.signal(libc::SIGUSR1);
     assert_eq!(stead.wait_exit(LIMIT), 7);
-    assert_eq!(stead.wait_for_event("drain ended", LIMIT)["connections"], 1);
+    // What it made of its connections in its last moment, nobody has seen.
+    assert_eq!(stead.wait_for_event("drain ended", LIMIT).get("connections"), None);
 }
 
 #[test]

@@ -118,6 +118,8 @@ impl Running<'_> {
     fn answer(&mut self, request: Request) -> Option<Exit> {
         let event = request.event();
         match request {
+            // What was killed takes its connections with it: those of before are told.
+            Request::Connections(_) if self.killing.count() > 0 => {}
             Request::Connections(connections) => self.connections = connections,
             Request::Watchdog(signal) => self.wake_child(signal),
             Request::MainPid(main) => self.follow(main),
@@ -408,8 +410,10 @@ impl Running<'_> {
     fn finish(&mut self, exit: Exit) -> Exit {
         if let Some(began) = self.drain {
             let elapsed = self.start.elapsed().saturating_sub(began);
-            let connections = self.connections.map(|connections| connections.busy);
             let (elapsed_s, killed) = (elapsed.as_secs_f64(), self.killing.count());
+            // Those of a child that ended by itself were its own to close, after they were counted last.
+            let is_known = killed > 0 || self.job.is_none();
+            let connections = self.connections.filter(|_| is_known).map(|counted| counted.busy);
             info!(elapsed_s, killed, connections, "drain ended");
         }
         self.job.iter().for_each(Job::take_terminal_back);
