@@ -102,9 +102,16 @@ fn drained(told: &Value) -> Option<Outcome> {
         Some("none") if is_before_child => outcome(true, "nothing runs yet".to_owned()),
         Some("drained") => outcome(true, "over".to_owned()),
         Some("timed out") => {
-            let left = told.get("connections").and_then(Value::as_u64);
-            let left = left.map_or("an unknown number of".to_owned(), |count| count.to_string());
-            outcome(false, format!("the time is over with {left} connections left"))
+            let left = told.get("connections").and_then(Value::as_u64).filter(|left| *left > 0);
+            outcome(
+                false,
+                match left {
+                    Some(count) => format!("the time is over with {count} connections left"),
+                    None => {
+                        "the time is over, and a hook or what cannot be counted is not".to_owned()
+                    }
+                },
+            )
         }
         _ => None,
     }
@@ -283,7 +290,7 @@ mod tests {
             (
                 r#"{"drain":"timed out","connections":null}"#,
                 false,
-                "drain: the time is over with an unknown number of connections left",
+                "drain: the time is over, and a hook or what cannot be counted is not",
             ),
         ] {
             assert_eq!(over(text), Some((ok, line.to_owned())));

@@ -29,6 +29,14 @@ fn a_switch_can_be_switched_off() {
 }
 
 #[test]
+fn a_drain_is_waited_for_unless_it_is_not_to_be() {
+    let drain = |waits, quiet| Ok(Request::Drain { waits, quiet });
+    assert_eq!(parsed(&["drain"]), drain(true, false));
+    assert_eq!(parsed(&["drain", "-q", "--no-wait"]), drain(false, true));
+    assert!(parsed(&["drain", "live"]).unwrap_err().contains("neither --no-wait nor -q"));
+}
+
+#[test]
 fn mistakes_say_what_would_be_right() {
     for (args, part) in [
         (vec!["run", "--"], "ENTRYPOINT empties the base image's CMD"),

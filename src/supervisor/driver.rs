@@ -3,6 +3,8 @@
 //! Invariants: this is the only place that waits for children, and the one that signals them, so no pid is
 //! signalled after it was reaped. Nothing here waits for the endpoints, the checks or the log.
 
+mod acts;
+
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 #[expect(
@@ -12,17 +14,16 @@ use std::time::Duration;
 use std::time::Instant;
 
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use super::connections;
 use super::errands::Errands;
 use super::hold::{Gate, Meaning, end_all, hold};
-use super::job::{Job, TERMINAL_STOPS};
+use super::job::Job;
 use super::lease::Lease;
-use super::lifecycle::{Action, Connections, Event, Lifecycle};
+use super::lifecycle::{Connections, Event, Lifecycle};
 use super::phase::Phase;
-use super::requests::{Drain, MainPid, Request, Requests};
-use super::stragglers::{self, Killing};
+use super::requests::{MainPid, Request, Requests};
+use super::stragglers::Killing;
 use super::wrapping::{Fate, Notice, Wrapping};
 use crate::errand::Moment;
 use crate::exit::Exit;
@@ -199,108 +200,6 @@ impl Running<'_> {
     fn tell(&mut self, event: Event) -> Option<Exit> {
         let action = self.lifecycle.on(event, self.start.elapsed());
         self.act(action, None)
-    }
-
-    fn act(&mut self, action: Action, cause: Option<Delivery>) -> Option<Exit> {
-        self.tell_drain();
-        // The endpoints say "draining" before the app or a reader of the log can know of it.
-        let changed = self.tell_phase();
-        let was_draining = self.drain.is_some();
-        self.begin_drain(cause);
-        if let Some((from, phase)) = changed {
-            if phase != Phase::Running {
-                self.errands.come_to(Moment::PreStop);
-            }
-            info!(phase = phase.name(), from = from.name(), "phase changed");
-        }
-        match action {
-            Action::Hold if was_draining => {
-                let signal = cause.map(|cause| cause.signal.to_string());
-                info!(signal, "stop signal held back");
-            }
-            Action::Nothing | Action::Hold => {}
-            Action::Drop => self.drop_signal(cause),
-            Action::Forward(signal) => self.forward(signal, cause),
-            Action::Stop(signal) => self.stop(signal),
-            Action::SignalStragglers(signal) => {
-                stragglers::signal_all(signal, |group| self.errands.is_group(group))
-            }
-            Action::Kill => {
-                self.errands.come_to(Moment::PostStop);
-                self.errands.kill_all();
-                let child = self.job.as_ref().and_then(Job::started);
-                self.killing.sweep(child, |group| self.errands.is_group(group))
-            }
-            Action::Finish(exit) => return Some(exit),
-        }
-        None
-    }
-
-    /// Tells the endpoints the phase; gives the one before and the new one where they differ.
-    fn tell_phase(&self) -> Option<(Phase, Phase)> {
-        let phase = self.lifecycle.phase();
-        let from = *self.phase.borrow();
-        (phase != from).then(|| (self.phase.send_replace(phase), phase))
-    }
-
-    /// Tells of the drain those who wait for it.
-    fn tell_drain(&self) {
-        let (progress, connections) = (self.lifecycle.progress(), self.connections);
-        self.requests.iter().for_each(|told| told.tell(Drain { progress, connections }));
-    }
-
-    /// What the drain's beginning brings with it; without a `cause` it was asked for by another thread.
-    fn begin_drain(&mut self, cause: Option<Delivery>) {
-        if self.drain.is_some() || self.lifecycle.drain_began().is_none() {
-            return;
-        }
-        self.drain = self.lifecycle.drain_began();
-        let terms = self.lifecycle.terms();
-        info!(
-            signal = cause.map(|cause| cause.signal.to_string()),
-            grace_s = terms.grace.as_secs_f64(),
-            drain_delay_s = terms.drain_delay.as_secs_f64(),
-            "drain started"
-        );
-        if let (Some(until), Some(requests)) = (terms.until_idle, &self.requests) {
-            connections::watch(until, requests.requester());
-        }
-        self.hooks.extend((self.wrapping.hooks)(Moment::PreStop));
-    }
-
-    fn drop_signal(&self, cause: Option<Delivery>) {
-        let Some(Delivery { signal, .. }) = cause else { return };
-        debug!(%signal, "signal dropped");
-        self.notice(&Notice::Dropped(signal));
-    }
-
-    fn forward(&mut self, signal: Signal, cause: Option<Delivery>) {
-        let Some(job) = &mut self.job else { return };
-        if !job.send(signal) {
-            self.notice(&Notice::ChildGone);
-            return;
-        }
-        let (came, from_pid) = cause.map_or((signal, 0), |c| (c.signal, c.from.number()));
-        let (pid, group) = (job.pid().number(), job.group);
-        self.notice(&Notice::Forwarded(came, signal));
-        let received = (came != signal).then(|| came.to_string());
-        if [Signal::WINCH, Signal::CONT, Signal::URG].contains(&signal) {
-            debug!(%signal, pid, group, from_pid, received, "signal forwarded");
-        } else {
-            info!(%signal, pid, group, from_pid, received, "signal forwarded");
-        }
-        if self.wrapping.stops_itself && TERMINAL_STOPS.contains(&came) {
-            signals::stop_self();
-        }
-    }
-
-    fn stop(&mut self, signal: Signal) {
-        let Some(job) = &mut self.job else { return };
-        job.stop(signal);
-        let connections = self.connections.map(|connections| connections.busy);
-        let idle_connections = self.connections.map(|connections| connections.idle);
-        let pid = job.pid().number();
-        info!(%signal, pid, connections, idle_connections, "stop signal sent");
     }
 
     /// Collects everything that has changed.
