@@ -130,6 +130,7 @@ fn runs_behind_the_engines_init_too(shop: &mut Project) {
     shop.must(&["up", "--detach", "--no-deps", "--wait", "--wait-timeout", UP, "app"]);
     let app = shop.container("app");
     assert_eq!(app.event("starting")["pid1"], false);
+    assert_eq!(app.event("hook ended")["hook"], "pre_start");
     for event in app.events() {
         let level = event["level"].as_str().unwrap_or_default();
         assert!(!["warn", "error"].contains(&level), "{event}");

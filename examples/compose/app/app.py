@@ -109,8 +109,6 @@ class Server(ThreadingHTTPServer):
 
 
 def main():
-    with psycopg.connect(DATABASE, connect_timeout=5) as database:
-        database.execute("CREATE TABLE IF NOT EXISTS orders (id serial PRIMARY KEY, item text NOT NULL)")
     server = Server(("0.0.0.0", int(os.environ["PORT"])), Shop)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     print("the shop is open")
