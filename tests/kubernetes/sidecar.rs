@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::traffic::Traffic;
 use super::{ENDPOINTS, HTTP, REMOVAL, RESTART, START, applied};
 use crate::harness::kubelet::Pod;
@@ -41,6 +43,25 @@ fn the_app_starts_behind_it_and_ends_before_it_and_no_request_is_lost() {
     assert!(ends["app"].after > Duration::from_secs(5), "{ends:?}");
     assert!(ends["stead"].after >= ends["app"].after, "{ends:?}");
     assert!(app.logs().stdout.contains("TERM"), "{:?}", app.logs());
+}
+
+#[test]
+fn in_a_shared_pid_namespace_it_watches_the_apps_process_too() {
+    let mut applied = applied("overlays/sidecar");
+    let deployment = applied.cluster.objects.iter_mut().find(|o| o["kind"] == "Deployment");
+    let pod = &mut deployment.unwrap()["spec"]["template"]["spec"];
+    pod["shareProcessNamespace"] = json!(true);
+    let environment = pod["initContainers"][0]["env"].as_array_mut().unwrap();
+    environment.push(json!({"name": "STEAD_APP_PID_OF", "value": "node"}));
+    let mut pod = Pod::start(&applied.cluster);
+    pod.wait_ready(true, START);
+    assert_eq!(pod.status(ENDPOINTS, "/readyz/app-process"), Some(200));
+
+    pod.delete();
+    for (name, end) in pod.wait_gone() {
+        assert!(end.code == 0 && !end.killed && end.after < pod.grace(), "{name}: {end:?}");
+        assert_eq!((pod.restarts(&name), pod.failed_liveness(&name)), (0, 0), "{name}");
+    }
 }
 
 #[test]
