@@ -1,6 +1,7 @@
 //! The examples for Kubernetes: rendered by kustomize, held against the schemas of Kubernetes, and each pod run by the
 //! engine as a kubelet would run it.
 
+mod cron;
 mod manifests;
 mod sidecar;
 mod streams;
@@ -95,6 +96,7 @@ fn app() -> &'static str {
         files
             .text("/app/server.js", include_str!("kubernetes/apps/server.js"))
             .text("/app/worker.js", include_str!("kubernetes/apps/worker.js"))
+            .text("/app/cron.js", include_str!("kubernetes/apps/cron.js"))
             .change("ENTRYPOINT []")
             .change("WORKDIR /app")
             .change(r#"CMD ["node","server.js"]"#)

@@ -15,6 +15,9 @@ use crate::harness::kubelet::{documents, python, rendered};
 /// The releases whose schemas count: the first with a sleep in preStop, and the newest known.
 const RELEASES: [&str; 2] = ["1.30", "1.37"];
 
+/// What an app has beside a sidecar for its end, once its TERM has come: what stead gives it elsewhere.
+const APPS_OWN: Duration = Duration::from_secs(30);
+
 /// What every container's end needs beside the times that are written: stead's own 5 s.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -23,7 +26,7 @@ fn examples() -> Vec<String> {
     let entries = std::fs::read_dir(example("overlays")).expect("the overlays");
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut examples: Vec<_> = names.map(|name| format!("overlays/{name}")).collect();
-    assert!(examples.len() >= 3, "{examples:?}");
+    assert!(examples.len() >= 4, "{examples:?}");
     examples.push("base".into());
     examples
 }
@@ -37,6 +40,15 @@ fn pod(objects: &[Value]) -> &Value {
 fn containers(pod: &Value) -> Vec<&Value> {
     let lists = ["initContainers", "containers"].map(|list| pod[list].as_array());
     lists.into_iter().flatten().flatten().collect()
+}
+
+/// Those that stay: the apps, and the sidecars.
+fn kept(pod: &Value) -> impl Iterator<Item = &Value> {
+    let stays = |container: &&Value| {
+        container["restartPolicy"] == "Always"
+            || pod["containers"].as_array().is_some_and(|apps| apps.contains(container))
+    };
+    containers(pod).into_iter().filter(stays)
 }
 
 fn variables(container: &Value) -> BTreeMap<&str, &Value> {
@@ -78,22 +90,15 @@ fn each_grace_is_longer_than_all_that_has_to_fit_into_it() {
         let objects = objects(&name);
         let pod = pod(&objects);
         let total = seconds(&pod["terminationGracePeriodSeconds"]).expect("it is written");
-        for container in containers(pod) {
+        for container in kept(pod) {
             let sleep = seconds(&container["lifecycle"]["preStop"]["sleep"]["seconds"]);
             let sleep = sleep.unwrap_or_default();
-            let Some(grace) = duration(container, "STEAD_GRACE") else {
-                // The app beside a sidecar: what stead gives it elsewhere is left after the sleep.
-                let left = total.saturating_sub(sleep);
-                let is_short =
-                    container["restartPolicy"].is_null() && pod["containers"][0] != *container;
-                assert!(
-                    is_short || left >= Duration::from_secs(30) + MARGIN,
-                    "{name}: {container}"
-                );
-                continue;
-            };
+            let grace = duration(container, "STEAD_GRACE").unwrap_or(APPS_OWN);
             // `stead drain` begins the very grace that TERM finds begun.
             assert!(sleep + grace + MARGIN <= total, "{name}: {sleep:?} + {grace:?} in {total:?}");
+            let hooks = ["STEAD_PRE_STOP", "STEAD_POST_STOP"]
+                .map(|name| variables(container).contains_key(name));
+            assert_eq!(hooks, [false; 2], "{name}: their timeouts are to be counted here, too");
             let delay = duration(container, "STEAD_DRAIN_DELAY").unwrap_or_default();
             // The stop signal is held back until half of the grace is left, at most.
             assert!(delay < grace / 2, "{name}: {delay:?} of {grace:?}");
@@ -104,7 +109,7 @@ fn each_grace_is_longer_than_all_that_has_to_fit_into_it() {
 #[test]
 fn each_probe_asks_stead_over_http_within_the_second_that_it_promises() {
     let paths = BTreeMap::from([
-        ("startupProbe", &["/startupz", "/readyz/app-url"][..]),
+        ("startupProbe", &["/startupz", "/readyz/app-url", "/livez"][..]),
         ("livenessProbe", &["/livez"]),
         ("readinessProbe", &["/readyz", "/livez"]),
     ]);
