@@ -172,6 +172,8 @@ fn security(pod: &Value, container: &Value) -> Vec<String> {
     only(container, &["allowPrivilegeEscalation", "readOnlyRootFilesystem", "capabilities"]);
     assert_eq!(pod["seccompProfile"]["type"], "RuntimeDefault");
     let mut options = Vec::new();
+    // kubelet starts no container of root's then.
+    assert!(pod["runAsNonRoot"] != true || pod["runAsUser"].as_u64() > Some(0), "{pod}");
     if let Some(user) = pod["runAsUser"].as_u64() {
         let group = pod["runAsGroup"].as_u64().unwrap_or(0);
         options.push(format!("--user={user}:{group}"));
