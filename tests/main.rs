@@ -25,6 +25,7 @@ mod containers;
 mod dialects;
 mod disclosure;
 mod discovery;
+mod dist;
 mod drain;
 mod drain_command;
 mod early_signals;

@@ -119,7 +119,8 @@ fetch_wheels() {
 # Tools of the tests' own from the same index; the tests that want them say so when they are missing.
 KUBERNETES_TOOLS=$(realpath -m "${CARGO_TARGET_DIR:-target}/kubernetes-tools")
 AWS_TOOLS=$(realpath -m "${CARGO_TARGET_DIR:-target}/aws-tools")
-export KUBERNETES_TOOLS AWS_TOOLS
+DIST_TOOLS=$(realpath -m "${CARGO_TARGET_DIR:-target}/dist-tools")
+export KUBERNETES_TOOLS AWS_TOOLS DIST_TOOLS
 fetch_tools() { # LIST FOLDER
     local wanted=$1 tools=$2 folder said
     ! cmp --silent "$wanted" "$tools/tools.txt" || return 0
@@ -178,6 +179,9 @@ need jlink openjdk-17-jdk-headless
 need openssl openssl
 need haproxy haproxy
 need ldd libc-bin
+need readelf binutils
+need qemu-aarch64-static qemu-user-static
+need lintian lintian
 # An engine that answers is used; one test starts another, whose init is stead.
 need docker docker.io
 need dockerd docker.io
@@ -190,6 +194,7 @@ fetch_compose
 fetch_wheels
 fetch_tools tests/kubernetes/tools.txt "$KUBERNETES_TOOLS"
 fetch_tools tests/ecs/tools.txt "$AWS_TOOLS"
+fetch_tools tests/dist/tools.txt "$DIST_TOOLS"
 docker info >/dev/null 2>&1 || start_engine
 # The label of what the tests make.
 TEST_RUN="$$-$(date +%s)"

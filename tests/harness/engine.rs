@@ -5,6 +5,7 @@ pub mod compose;
 pub mod files;
 pub mod images;
 mod owned;
+pub mod rust;
 pub mod services;
 
 use std::ffi::OsStr;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::super::{Scratch, binary, example};
+use super::rust::with_dependencies;
 use super::{Finished, command, label};
 
 /// The port of the app in each of the images.
@@ -83,6 +84,32 @@ impl Files {
         let copied = Command::new("cp").arg("-a").arg(path).arg(&parent).status();
         assert!(copied.expect("cp").success(), "cannot copy {path}");
         self.libraries_of(Path::new(path))
+    }
+
+    /// A directory of this machine at another path, without what its programs load.
+    pub fn part(self, from: &Path, at: &str) -> Self {
+        let to = self.at(at);
+        let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+        assert!(copied.expect("cp").success(), "cannot copy {}", from.display());
+        self
+    }
+
+    /// The files of Debian packages that are installed here, and of those that they depend on.
+    pub fn packages(self, names: &[&str]) -> Self {
+        let files = self.system_links();
+        let copied = Command::new("sh")
+            .args(["-c", COPY_PACKAGES, "sh"])
+            .arg(files.root.path())
+            .args(with_dependencies(names))
+            .status();
+        assert!(copied.expect("sh").success(), "cannot copy the files of {names:?}");
+        files
+    }
+
+    /// A symbolic link.
+    pub fn link(self, target: &str, at: &str) -> Self {
+        symlink(target, self.at(at)).expect("a link");
+        self
     }
 
     /// The libraries that the modules in a directory of the image load, where it was made in its place.
@@ -181,6 +208,15 @@ impl Files {
         import.stdout.trim().to_owned()
     }
 }
+
+/// Copies to $1 what the packages after it consist of, but for what is read by people alone.
+const COPY_PACKAGES: &str = r#"
+root=$1
+shift
+dpkg-query --listfiles "$@" | grep -vE '^/\.$|^/usr/share/(doc|man|locale|info|lintian)/|^diverted by|^$' | sort -u |
+    tar --create --no-recursion --files-from - --ignore-failed-read 2>/dev/null |
+    tar --extract --keep-directory-symlink --directory "$root"
+"#;
 
 /// The shared libraries and the interpreter that these files load, as ldd(1) tells them.
 pub fn libraries<P: AsRef<Path>>(files: &[P]) -> Vec<PathBuf> {
