@@ -22,6 +22,7 @@ mod compat;
 mod compose;
 mod configuration;
 mod containers;
+mod deployments;
 mod dialects;
 mod disclosure;
 mod discovery;
