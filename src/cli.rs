@@ -1,13 +1,13 @@
 //! The command line: argv to a command. What the options mean is `config`'s.
 
+mod options;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use lexopt::{Arg, Parser};
-
-use crate::config::setting::{SETTINGS, Setting, suggestion};
+use crate::config::setting::{SETTINGS, suggestion};
 use crate::config::value::{self, Patience};
-use crate::config::{Flag, Mistake, Role, text};
+use crate::config::{Flag, Mistake, Role};
 
 /// What a command line asks for.
 #[derive(Debug, Eq, PartialEq)]
@@ -128,62 +128,37 @@ pub fn parse(args: &[OsString]) -> Result<Request, Mistake> {
 }
 
 fn parse_run(rest: &[OsString]) -> Result<Request, Mistake> {
-    let mut parser = Parser::from_args(rest);
-    let mut flags = Vec::new();
-    while let Some(arg) = parser.next().map_err(unreadable)? {
-        match arg {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Request::Print(usage())),
-            Arg::Value(command) => {
-                let further = parser.raw_args().map_err(unreadable)?;
-                return Ok(Request::Run(flags, [command].into_iter().chain(further).collect()));
-            }
-            Arg::Long(name) => {
-                let setting = known_flag(name)?;
-                flags.push(flag(&mut parser, setting)?);
-            }
-            Arg::Short(letter) => return Err(unknown_letter(letter)),
-        }
+    match options::take(rest, &mut |_| false)? {
+        None => Ok(Request::Print(usage())),
+        Some((_, command)) if command.is_empty() => Err(Mistake::at("run", NO_COMMAND)),
+        Some((flags, command)) => Ok(Request::Run(flags, command)),
     }
-    Err(Mistake::at("run", NO_COMMAND))
 }
 
 fn parse_sidecar(rest: &[OsString]) -> Result<Request, Mistake> {
-    let mut parser = Parser::from_args(rest);
-    let mut flags = Vec::new();
-    while let Some(arg) = parser.next().map_err(unreadable)? {
-        match arg {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Request::Print(usage())),
-            Arg::Long(name) => {
-                let setting = known_flag(name)?;
-                flags.push(flag(&mut parser, setting)?);
-            }
-            Arg::Short(letter) => return Err(unknown_letter(letter)),
-            Arg::Value(_) => {
-                return Err(Mistake::at("sidecar", "takes no command (stead run -- CMD does)"));
-            }
-        }
+    match options::take(rest, &mut |_| false)? {
+        None => Ok(Request::Print(usage())),
+        Some((flags, command)) if command.is_empty() => Ok(Request::Sidecar(flags)),
+        Some(_) => Err(Mistake::at("sidecar", "takes no command (stead run -- CMD does)")),
     }
-    Ok(Request::Sidecar(flags))
 }
 
 fn parse_config(rest: &[OsString]) -> Result<Request, Mistake> {
-    let mut parser = Parser::from_args(rest);
-    let (mut flags, mut json, mut role) = (Vec::new(), false, Role::Wrapper);
-    while let Some(arg) = parser.next().map_err(unreadable)? {
-        match arg {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Request::Print(usage())),
-            Arg::Long("json") => json = true,
-            Arg::Long("sidecar") => role = Role::Sidecar,
-            Arg::Long(name) => {
-                let setting = known_flag(name)?;
-                flags.push(flag(&mut parser, setting)?);
-            }
-            Arg::Short(letter) => return Err(unknown_letter(letter)),
-            // The command of `run`, so that a whole command line can be looked at.
-            Arg::Value(_) => break,
+    let (mut json, mut role) = (false, Role::Wrapper);
+    let mut own = |name: &str| {
+        match name {
+            "json" => json = true,
+            "sidecar" => role = Role::Sidecar,
+            _ => return false,
         }
-    }
-    Ok(Request::Config { role, flags, json })
+        true
+    };
+    // The command of `run` may stand there, so that a whole command line can be looked at.
+    let taken = options::take(rest, &mut own)?;
+    Ok(taken.map_or_else(
+        || Request::Print(usage()),
+        |(flags, _)| Request::Config { role, flags, json },
+    ))
 }
 
 fn parse_check(rest: &[OsString]) -> Result<Request, Mistake> {
@@ -281,52 +256,6 @@ fn parse_install(rest: &[OsString]) -> Result<Request, Mistake> {
             Err(Mistake::at("install", "wants one path: a file, or a directory to put stead into"))
         }
     }
-}
-
-fn known_flag(name: &str) -> Result<&'static Setting, Mistake> {
-    let flag = format!("--{name}");
-    let mut settings = SETTINGS.iter().filter(|setting| setting.flag);
-    if let Some(setting) = settings.clone().find(|setting| setting.flag_name() == flag) {
-        return Ok(setting);
-    }
-    let variable_only = SETTINGS.iter().find(|setting| setting.flag_name() == flag);
-    let hint = match variable_only {
-        Some(setting) => format!(
-            "; it is a variable, {}, so that `stead check` in the same container sees it",
-            setting.variable()
-        ),
-        None => suggestion(&flag, settings.by_ref().map(|setting| setting.flag_name())),
-    };
-    Err(Mistake::at(flag, format!("no such option{hint}")))
-}
-
-/// The flag's value; a switch may stand alone or as `--switch=on`.
-fn flag(parser: &mut Parser, setting: &'static Setting) -> Result<Flag, Mistake> {
-    let name = setting.flag_name();
-    let value = if setting.may_stand_alone {
-        let value = parser.optional_value().or_else(|| patience(parser, setting));
-        value.unwrap_or_else(|| "on".into())
-    } else {
-        parser
-            .value()
-            .map_err(|_| Mistake::at(name.clone(), format!("wants a value, {}", setting.form)))?
-    };
-    Ok((setting.key, text(&name, value)?))
-}
-
-/// The time in `--wait 60s`: where `--wait` stands alone, what follows is the command, whose name is hardly a time.
-fn patience(parser: &mut Parser, setting: &Setting) -> Option<OsString> {
-    let is_time = |arg: &OsStr| arg.to_str().is_some_and(|arg| value::wait(arg).is_ok());
-    parser.try_raw_args().filter(|_| setting.key == "wait")?.next_if(is_time)
-}
-
-fn unknown_letter(letter: char) -> Mistake {
-    Mistake::at(format!("-{letter}"), "no such option (options are written out: see stead help)")
-}
-
-/// An option that is not text, or a switch with a value where none is taken.
-fn unreadable(_: lexopt::Error) -> Mistake {
-    Mistake::at("option", "cannot be read")
 }
 
 /// `stead 0.1.0`.
