@@ -234,15 +234,15 @@ impl Config {
         let discover = from.one("discover", value::switch)?.unwrap_or(true);
         from.show("discover", if discover { "on" } else { "off" });
         let app = from.app(env, discover)?;
+        if let (Some(listen), true) = (listen.port(), listen.port() == app.port) {
+            let wrong = format!("{listen} is the app's own port; the endpoints need another one");
+            return Err(Mistake::at(from.place("listen"), wrong));
+        }
         terms.until_idle = from.until_idle(role, &app, listen)?;
         let details = from.one("details", value::details)?.unwrap_or(Details::Always);
         from.show("details", format!("{details:?}").to_lowercase());
         let output = from.output()?;
         let events = from.events(env)?;
-        if let (Some(listen), true) = (listen.port(), listen.port() == app.port) {
-            let wrong = format!("{listen} is the app's own port; the endpoints need another one");
-            return Err(Mistake::at(from.place("listen"), wrong));
-        }
         let mut plans = Plans::default();
         plans.add_app(&app, |key| from.place(key));
         if discover {

@@ -233,3 +233,9 @@ fn in_a_sidecar_start_up_waits_for_the_required_dependencies_and_never_for_the_a
     ];
     assert_eq!(groups(load(&[], &variables).unwrap()), named(expected));
 }
+
+#[test]
+fn a_sidecar_on_its_apps_own_port_is_told_of_that_port() {
+    let said = load_sidecar(&[], &[("PORT", "9321")]).unwrap_err().to_string();
+    assert!(said.starts_with("STEAD_LISTEN: 9321 is the app's own port"), "{said}");
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{NONE, STOP, published};
+use super::{NONE, STOP, has_connection, published};
 use crate::harness::engine::{Container, ENDPOINTS, images};
 use crate::harness::{LIMIT, http, until};
 
@@ -67,6 +67,21 @@ fn in_a_pod_a_sidecar_follows_its_apps_port_and_process_and_ends_alone() {
     sidecar.stop(STOP);
     assert_eq!(sidecar.wait_exit(LIMIT), 0);
     assert!(is_running(&app) && is_running(&pod.0), "another container's process was ended");
+    assert_eq!(warnings(&sidecar), [] as [Value; 0]);
+}
+
+#[test]
+fn in_a_pod_a_sidecar_stays_until_its_app_has_answered() {
+    let pod = Pod::new();
+    let sidecar = pod.start("/stead", &["sidecar"]);
+    let app = pod.start("/hello", NONE);
+    pod.0.wait_for_status(ENDPOINTS, "/readyz", 200);
+    app.exec_detached(&["wget", "-q", "-O", "/tmp/answer", "http://127.0.0.1:8080/slow"]);
+    assert!(until(LIMIT, || has_connection(&app)), "no request is under way");
+    sidecar.stop(STOP);
+    assert_eq!(sidecar.wait_exit(LIMIT), 0);
+    assert_eq!(app.exec(&["test", "-s", "/tmp/answer"]).code, 0, "it did not wait");
+    assert_eq!(sidecar.event("drain ended")["connections"], 0);
     assert_eq!(warnings(&sidecar), [] as [Value; 0]);
 }
 
