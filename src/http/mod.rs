@@ -1,4 +1,5 @@
-//! The endpoints' server: bound before the child starts, it renders what is known and touches nothing else.
+//! The endpoints' server: bound before the child starts, it renders what is known and touches nothing else. All that can be
+//! asked of it is a drain, and not by everybody.
 //!
 //! It cannot be hurt: the number of connections, the size of a header and the time for it are bounded, no body is
 //! read, and an error of accept(2) is waited out.
