@@ -70,13 +70,11 @@ impl Around {
                 end(queue, errands, &gate, Exit::FAILURE);
                 Err(Failure::LockLost)
             }
-            Held::Open | Held::TimedOut => match result.try_recv() {
-                Ok(Err(failure)) => {
-                    end_all(errands);
-                    Err(failure.into())
-                }
-                _ => Ok(None),
-            },
+            Held::Open | Held::TimedOut => {
+                let result = result.try_recv().unwrap_or(Err(hook::Failure::Refused));
+                result.inspect_err(|_| end_all(errands))?;
+                Ok(None)
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod output;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -38,6 +39,9 @@ pub enum Failure {
         /// Which, and how, on one line.
         text: String,
     },
+    /// What follows the hook has panicked.
+    #[error("a hook could not be followed to its end")]
+    Panicked,
     /// stead runs no more hooks of that moment.
     #[error("no more hooks are run")]
     Refused,
@@ -72,7 +76,9 @@ pub fn start(
 ) -> io::Result<()> {
     let run = move || {
         let run = |hook: &Hook| Run { hook, moment, redactions: &redactions }.run();
-        tell(hooks.iter().try_for_each(run));
+        // Whoever waits is told in any case.
+        let over = panic::catch_unwind(AssertUnwindSafe(|| hooks.iter().try_for_each(run)));
+        tell(over.unwrap_or(Err(Failure::Panicked)));
     };
     thread::Builder::new().name("stead-hook".to_owned()).stack_size(STACK).spawn(run).map(drop)
 }

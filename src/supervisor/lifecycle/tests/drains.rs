@@ -284,3 +284,18 @@ fn other_signals_are_forwarded_while_the_stop_signal_is_held_back() {
     play(&mut lifecycle, &[(1, Event::Signal(Signal::HUP), Action::Forward(Signal::HUP))]);
     assert_eq!(lifecycle.phase(), Phase::Quiescing);
 }
+
+#[test]
+fn a_hook_that_fails_while_the_child_runs_begins_the_drain_and_its_code_is_the_end() {
+    let failed = Event::HookFailed(Exit::new(7));
+    let mut lifecycle = running(Terms { drain_delay: seconds(5), ..terms() });
+    play(&mut lifecycle, &[(0, failed, Action::Hold), (5, Event::Woke, STOP)]);
+    let end = alone(Change::Killed(Signal::TERM));
+    assert_eq!(lifecycle.on(end, seconds(6)), Action::Finish(Exit::new(7)));
+    // What is told to stop by a drain fails because of it.
+    for (before, code) in [(TERM, 143), (Event::DrainAsked, 0)] {
+        let mut lifecycle = running(Terms { drain_delay: seconds(5), ..terms() });
+        play(&mut lifecycle, &[(0, before, Action::Hold), (1, failed, Action::Nothing)]);
+        assert_eq!(lifecycle.on(alone(exited(code)), seconds(2)), Action::Finish(Exit::new(code)));
+    }
+}
