@@ -238,16 +238,35 @@ fn the_pod_monitor_finds_a_port_of_that_name_in_each_pod() {
     }
 }
 
-#[test]
-fn the_component_for_the_prometheus_operator_can_be_added_to_an_overlay() {
+/// What becomes of an overlay that a user writes beside the others.
+fn with_overlay(kustomization: &str) -> Vec<Value> {
     // kustomize takes nothing from above the directory that it builds, but for other such directories.
     let folder = Scratch::new();
     let copied = Command::new("cp").arg("-a").arg(example(".")).arg(folder.path()).status();
     assert!(copied.expect("cp").success());
     let overlay = folder.path().join("overlays/mine");
     std::fs::create_dir(&overlay).unwrap();
+    std::fs::write(overlay.join("kustomization.yaml"), kustomization).unwrap();
+    documents(&rendered(&overlay))
+}
+
+#[test]
+fn the_component_for_the_prometheus_operator_can_be_added_to_an_overlay() {
     let text = "resources: [../worker]\ncomponents: [../../components/monitoring]\n";
-    std::fs::write(overlay.join("kustomization.yaml"), text).unwrap();
-    let kinds = documents(&rendered(&overlay));
-    assert!(kinds.iter().any(|object| object["kind"] == "PodMonitor"), "{kinds:?}");
+    let objects = with_overlay(text);
+    assert!(objects.iter().any(|object| object["kind"] == "PodMonitor"), "{objects:?}");
+}
+
+#[test]
+fn the_overlay_of_the_guide_names_other_images_and_another_command() {
+    let guide = std::fs::read_to_string(example("README.md")).unwrap();
+    let (_, block) = guide.split_once("```yaml\n").expect("a block of YAML");
+    let (block, _) = block.split_once("```").expect("its end");
+    let objects = with_overlay(block);
+    let pod = pod(&objects);
+    let app = &pod["containers"][0];
+    assert_eq!(app["args"], json!(["python", "-m", "orders"]));
+    assert_eq!(app["command"], json!(["/shared/stead", "run", "--"]));
+    assert_eq!(app["image"], "registry.example.org/orders:2.7.0");
+    assert_eq!(pod["initContainers"][0]["image"], "registry.example.org/stead:0.1.0");
 }
