@@ -12,6 +12,7 @@ mod wrapper;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -114,4 +115,14 @@ fn postgres() -> &'static str {
         );
         files.change(format!("CMD {}", json!(["/bin/sh", "-c", script]))).import()
     })
+}
+
+#[test]
+fn what_hangs_is_restarted_where_the_guide_says_so_and_nowhere_else() {
+    // Each takes a minute of waiting.
+    thread::scope(|scope| {
+        scope.spawn(wrapper::leaves_an_app_that_hangs);
+        scope.spawn(sidecar::has_an_app_that_hangs_restarted);
+        scope.spawn(worker::that_hangs_is_restarted);
+    });
 }

