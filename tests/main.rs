@@ -68,6 +68,7 @@ mod secrets;
 mod service;
 mod sidecar;
 mod signals;
+mod singleton;
 mod spawn;
 mod terminal;
 mod tls_checks;

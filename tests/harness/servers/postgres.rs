@@ -1,9 +1,10 @@
 //! PostgreSQL, and PgBouncer in front of it. Neither runs as root: the user `postgres` of Debian's package has them.
 
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::harness::certificates::Pair;
 use crate::harness::{LIMIT, Scratch, free_port, processes, sys, until};
@@ -157,6 +158,17 @@ impl Postgres {
         done(&mut psql).trim().to_owned()
     }
 
+    /// A session of the superuser's that has run this and stays until it is dropped.
+    pub fn session(&self, query: &str) -> Session {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-o", "/dev/null"]).arg(self.url("postgres"));
+        let child = psql.stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("psql, of the Debian package postgresql-client-15");
+        let input = child.stdin.as_mut().expect("its input");
+        writeln!(input, "{query};").expect("a query");
+        Session(child)
+    }
+
     /// How many connections stead has to it.
     pub fn connections_of_stead(&self) -> usize {
         let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stead'";
@@ -186,6 +198,16 @@ impl Postgres {
 
     fn data(&self) -> PathBuf {
         self.home().join("data")
+    }
+}
+
+/// A session that is open.
+pub struct Session(Child);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
