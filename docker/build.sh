@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image stead:VERSION and stead:latest from the binary of `make build`: `make image` calls this.
-# It is the last stage of docker/Dockerfile, with a binary that is there in the place of one that is compiled.
+# It is the last stage of docker/Dockerfile, with a binary that is there in the place of one that is compiled. Arguments go
+# to `docker build`; IMAGE is another name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,5 +30,5 @@ if docker buildx version >/dev/null 2>&1; then
 else
     export DOCKER_BUILDKIT=0
 fi
-docker build "${arguments[@]}" "$context"
+docker build "${arguments[@]}" "$@" "$context"
 docker image ls "$image"

@@ -66,7 +66,7 @@ fi
 # registry's host, which is there once something has been fetched.
 cargo fetch --quiet --locked --target "$target"
 for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
-    hide "$registry/" ""
+    [ ! -d "$registry" ] || hide "$registry/" ""
 done
 hide "$PWD/vendor/" ""
 # No date is in the file either, and what compiles C for cargo would begin anew at each other one.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{NONE, STOP};
 use crate::harness::engine::{Container, Owned, images, run_to_end};
-use crate::harness::{LIMIT, Scratch, binary};
+use crate::harness::{LIMIT, Scratch};
 
 #[test]
 fn it_installs_itself_into_a_volume_and_runs_from_there() {
@@ -45,9 +45,7 @@ fn it_shows_its_configuration_in_a_scratch_image() {
 fn the_projects_dockerfiles_make_images_that_work() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker");
     let context = Scratch::new();
-    fs::copy(binary(), context.path().join("stead")).unwrap();
-    let version = ["VERSION=1.2.3".to_owned()];
-    let stead = images::build(&directory.join("Dockerfile"), context.path(), &version);
+    let stead = images::made();
     let said = run_to_end(&stead, NONE, &["--version"]);
     assert_eq!((said.code, said.stdout.starts_with("stead ")), (0, true), "{said:?}");
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{TARGETS, Unpacked, VERSION, must, tool};
 use crate::harness::engine::rust::rust;
 use crate::harness::engine::{Container, docker, docker_line, images, run_to_end};
-use crate::harness::{LIMIT, Scratch, binary, unique};
+use crate::harness::{LIMIT, Scratch};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -56,22 +56,11 @@ fn the_dockerfile_compiles_the_very_binary_of_make_dist() {
     container.wait_for_health("healthy", LIMIT);
 }
 
-/// `make image` of the binary under test.
-fn make_image() -> String {
-    let name = unique("stead-test-image");
-    let mut build = Command::new(Path::new(REPOSITORY).join("docker/build.sh"));
-    must(build.env("STEAD_BIN", binary()).env("IMAGE", &name));
-    name
-}
-
 #[test]
 fn an_image_of_a_binary_is_the_same_whenever_it_is_made() {
-    let names = [make_image(), make_image()];
+    let names = [images::made(), images::made()];
     let said = run_to_end(&names[0], &[] as &[&str], &["--version"]);
     let [mut first, mut second] = names.each_ref().map(|name| inspect(name));
-    for name in &names {
-        docker(["image", "rm", &format!("{name}:latest"), &format!("{name}:{VERSION}")]);
-    }
     assert_eq!((said.code, said.stdout), (0, format!("stead {VERSION}\n")));
     assert_eq!(first["Config"]["User"], "65534:65534");
     if first["Id"] == second["Id"] {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::super::{example, unique};
+use super::super::{binary, example, unique};
 use super::files::{APP, Files};
 use super::{Finished, command, docker, docker_line, label};
 
@@ -17,6 +17,17 @@ pub fn stead() -> &'static str {
     let files =
         || Files::new().stead().change(r#"ENTRYPOINT ["/stead"]"#).change("USER 65534:65534");
     IMAGE.get_or_init(|| tag(&files().import()))
+}
+
+/// `make image` of the binary under test: by name, made each time.
+pub fn made() -> String {
+    let name = unique("stead-test-image");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/build.sh");
+    let mut build = Command::new(script);
+    build.args(["--label", &label()]).env("STEAD_BIN", binary()).env("IMAGE", &name);
+    let build = Finished::from(build.output().expect("docker/build.sh"));
+    assert!(build.code == 0, "{build:?}");
+    name
 }
 
 /// FROM scratch, with stead and one static HTTP server; its health check is `check ready`.
