@@ -104,7 +104,8 @@ pub(super) fn run(
     keeper.iter().for_each(|keeper| command.set(FENCE, &keeper.fence.to_string()));
     let (pumps, outputs) = Pumps::start(&config.output, &style)
         .map_err(Failure::system("start the threads of the command's output"))?;
-    let wrapping = Wrapping { group: config.signal_group, ..Wrapping::default() };
+    let (group, names_main) = (config.signal_group, config.notify.is_some());
+    let wrapping = Wrapping { group, names_main, ..Wrapping::default() };
     let (signals, requests) = (queue, Some(requests));
     let supervisor = Supervisor {
         signals,

@@ -62,6 +62,7 @@ fn wrap(wrapper: &Wrapper, inherited: &Inherited) -> Result<Exit, CannotRun> {
         (false, false) => Leads::Group,
     };
     let wrapping = Wrapping {
+        names_main: false,
         group: wrapper.group,
         leads,
         is_shell_aware: false,

@@ -22,14 +22,14 @@ use super::job::Job;
 use super::lease::Lease;
 use super::lifecycle::{Connections, Event, Lifecycle};
 use super::phase::Phase;
-use super::requests::{MainPid, Request, Requests};
+use super::requests::{Request, Requests};
 use super::stragglers::Killing;
 use super::wrapping::{Fate, Notice, Wrapping};
 use crate::errand::Moment;
 use crate::exit::Exit;
 use crate::signal::Signal;
 use crate::sys::memory;
-use crate::sys::process::{self, Change, Pid, Reaped};
+use crate::sys::process::Pid;
 use crate::sys::signals::{self, Delivery, SignalFd};
 use crate::sys::spawn::Leads;
 
@@ -53,6 +53,9 @@ pub struct Running<'a> {
     pub(super) early: Vec<Delivery>,
     pub(super) job: Option<Job>,
     pub(super) killing: Killing,
+    /// Until when it is waited for whose an end is: what stead started may have named another process in its place, and a
+    /// process that was named may come to be stead's to reap.
+    pub(super) awaited: Option<Duration>,
     /// The hooks that were started beside the child.
     pub(super) hooks: Vec<Gate>,
     /// When the drain began.
@@ -75,11 +78,13 @@ impl Running<'_> {
                 return self.finish(exit);
             }
             let now = self.start.elapsed();
-            let deadline = self.lifecycle.deadline().map(|at| at.saturating_sub(now));
+            let deadline = self.lifecycle.deadline().into_iter().chain(self.awaited).min();
+            let deadline = deadline.map(|at| at.saturating_sub(now));
             let lease = self.lease.as_ref().filter(|_| !self.is_surrendered).map(Lease::left);
             let limit = deadline.into_iter().chain(lease).min();
             let requests = self.requests.as_ref().map(|requests| requests.bell().as_raw_fd());
-            let end = self.job.as_ref().and_then(Job::end);
+            // An end that is known is waited for as somebody's to reap.
+            let end = self.job.as_ref().and_then(Job::end).filter(|_| self.awaited.is_none());
             self.signals.wait_beside([self.errands.bell(), requests, end], limit);
         }
     }
@@ -137,15 +142,6 @@ impl Running<'_> {
         warn!(%signal, pid = job.pid().number(), "watchdog signal sent");
     }
 
-    /// Takes another process for the child.
-    fn follow(&mut self, main: MainPid) {
-        let Some(job) = &mut self.job else { return };
-        let (pid, from_pid) = (main.pid.number(), job.pid().number());
-        if job.follow(main) {
-            info!(pid, from_pid, "main process changed");
-        }
-    }
-
     /// Gives the child up where the lease has run out, whoever may have missed to say so.
     fn surrender(&mut self) -> Option<Exit> {
         let lease = self.lease.as_ref().filter(|lease| lease.left().is_zero())?;
@@ -192,95 +188,14 @@ impl Running<'_> {
             }
     }
 
-    fn notice(&self, notice: &Notice<'_>) {
+    pub(super) fn notice(&self, notice: &Notice<'_>) {
         (self.wrapping.observer)(notice);
     }
 
     /// Tells the lifecycle what happened, and does what it answers.
-    fn tell(&mut self, event: Event) -> Option<Exit> {
+    pub(super) fn tell(&mut self, event: Event) -> Option<Exit> {
         let action = self.lifecycle.on(event, self.start.elapsed());
         self.act(action, None)
-    }
-
-    /// Collects everything that has changed.
-    fn reap(&mut self) -> Option<Exit> {
-        let mut end = None;
-        let alone = loop {
-            match self.errands.reap() {
-                Reaped::Changed(pid, change)
-                    if self.job.as_ref().is_some_and(|job| job.pid() == pid) =>
-                {
-                    end = self.child_changed(change).or(end)
-                }
-                Reaped::Changed(pid, change @ (Change::Exited(_) | Change::Killed(_))) => {
-                    self.other_ended(pid, change)
-                }
-                Reaped::Changed(..) => {}
-                Reaped::Nothing => break false,
-                Reaped::NoChild => break true,
-            }
-        };
-        match end.or_else(|| self.leave_main()) {
-            Some(change) => {
-                self.job.iter_mut().for_each(|job| job.ended = true);
-                self.part();
-                self.tell(Event::Ended { change, alone })
-            }
-            None if alone && self.job.as_ref().is_some_and(|job| job.ended) => {
-                self.tell(Event::AllGone)
-            }
-            None => None,
-        }
-    }
-
-    /// Takes in a change of the child; its end is handed back.
-    fn child_changed(&mut self, change: Change) -> Option<Change> {
-        let job = self.job.as_mut()?;
-        let leader = job.pid();
-        let pid = leader.number();
-        match change {
-            Change::Stopped(signal) => job.follow_stop(signal),
-            Change::Continued => job.stopped = false,
-            Change::Exited(exit) => {
-                self.notice(&Notice::Exited(leader, exit));
-                info!(pid, code = exit.code(), "child ended");
-                return Some(change);
-            }
-            Change::Killed(signal) => {
-                self.notice(&Notice::Killed(leader, signal));
-                info!(pid, %signal, code = Exit::killed_by(signal).code(), "child ended");
-                return Some(change);
-            }
-        }
-        None
-    }
-
-    /// Takes in the end of a process that is not the child.
-    fn other_ended(&mut self, pid: Pid, change: Change) {
-        self.notice(&Notice::Reaped(pid));
-        if let Some(job) = self.job.as_mut().filter(|job| job.started() == Some(pid)) {
-            job.leader_ended(change);
-            info!(pid = pid.number(), "former main process ended");
-        }
-    }
-
-    /// Goes back to what stead started when the process that was the child in its place has ended as another one's.
-    fn leave_main(&mut self) -> Option<Change> {
-        let job = self.job.as_mut()?;
-        let from_pid = job.pid().number();
-        let leaders_end = job.leave_main()?;
-        info!(pid = job.pid().number(), from_pid, "main process changed");
-        leaders_end
-    }
-
-    /// What goes to the child's group once the child itself is gone, in dumb-init's place.
-    fn part(&self) {
-        let signal = self.wrapping.parting.and_then(|signal| self.lifecycle.rewritten(signal));
-        let group = self.job.as_ref().filter(|job| job.group).map(|job| job.leader);
-        if let (Some(signal), Some(group)) = (signal, group) {
-            // No group left is what is hoped for.
-            let _ = process::signal_group(group, signal);
-        }
     }
 
     /// Runs the hooks that come when all else is over; orphans are reaped meanwhile, and a second INT kills.

@@ -84,24 +84,30 @@ impl Job {
         self.main.as_ref().map(|main| main.handle.as_raw_fd())
     }
 
-    /// Takes note of the end of what stead started, where another process is the child.
+    /// Takes note of the end of what stead started, where another process is the child or may be.
     pub fn leader_ended(&mut self, change: Change) {
         self.leaders_end = Some(change);
     }
 
-    /// After all that could be reaped was: whether the child has ended all the same, for another process to reap. Then
-    /// what stead started is the child again; its end is given where it has ended, too.
-    pub fn leave_main(&mut self) -> Option<Option<Change>> {
-        let has_ended = self.main.as_ref().is_some_and(|main| main.handle.has_ended());
-        (has_ended && !self.ended).then(|| {
-            self.main = None;
-            self.leaders_end
-        })
+    /// How what stead started has ended, if it has while another process was, or is to be, the child.
+    pub fn leaders_end(&self) -> Option<Change> {
+        self.leaders_end
+    }
+
+    /// Whether a child that stead has not started has ended. After all that could be reaped was, it is another process's
+    /// to reap.
+    pub fn main_has_ended(&self) -> bool {
+        !self.ended && self.main.as_ref().is_some_and(|main| main.handle.has_ended())
+    }
+
+    /// Takes what stead started for the child again.
+    pub fn leave_main(&mut self) {
+        self.main = None;
     }
 
     /// Sends a signal to the child or its group. Whether it was there to get it.
     pub fn send(&mut self, signal: Signal) -> bool {
-        if self.ended {
+        if self.ended || self.main.is_none() && self.leaders_end.is_some() {
             return false;
         }
         self.stop_forwarded = signal == Signal::STOP || TERMINAL_STOPS.contains(&signal);

@@ -3,6 +3,7 @@
 pub mod child;
 mod connections;
 mod driver;
+mod ends;
 pub mod errands;
 pub mod hold;
 mod job;
@@ -107,6 +108,7 @@ impl<'a> Supervisor<'a> {
             early,
             job,
             killing: Killing::default(),
+            awaited: None,
             hooks: Vec::new(),
             drain: None,
             connections: None,

@@ -15,6 +15,8 @@ use crate::sys::spawn::Leads;
 pub struct Wrapping<'a> {
     /// Signals go to the child's process group.
     pub group: bool,
+    /// The child may name another process in its place.
+    pub names_main: bool,
     /// What the child leads.
     pub leads: Leads,
     /// Stops and goes on together with the child, as the shell above expects.
@@ -37,6 +39,7 @@ impl Default for Wrapping<'_> {
     fn default() -> Self {
         Self {
             group: false,
+            names_main: false,
             leads: Leads::Group,
             is_shell_aware: true,
             stops_itself: false,

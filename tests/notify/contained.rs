@@ -61,7 +61,7 @@ fn what_the_engine_puts_in_is_not_listened_to() {
 fn as_pid_1_a_forking_daemon_is_the_main_process_by_its_own_word() {
     let daemon = "sh -c 'notify MAINPID=$$ READY=1; touch /tmp/up; trap \"exit 6\" TERM; while :; do sleep 0.1; done'";
     let container =
-        run(&[], &format!("{daemon} & until [ -e /tmp/up ]; do sleep 0.1; done; sleep 1; exit 0"));
+        run(&[], &format!("{daemon} & until [ -e /tmp/up ]; do sleep 0.1; done; exit 0"));
     container.wait_for_status(ENDPOINTS, "/readyz", 200);
     container.wait_for_output("former main process ended");
     container.signal("TERM");

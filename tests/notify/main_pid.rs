@@ -30,6 +30,27 @@ fn what_stead_started_may_end_and_the_main_process_goes_on() {
 }
 
 #[test]
+fn the_last_word_of_what_stead_started_counts_without_a_barrier() {
+    for _ in 0..30 {
+        let script = "print_signals --exit-on 15:7 & exec notify MAINPID=$!";
+        let mut stead = Stead::script(script).options(["--notify"]).start();
+        stead.wait_ready();
+        stead.wait_for_event("former main process ended", LIMIT);
+        stead.signal(libc::SIGTERM);
+        assert_eq!(stead.wait_exit(LIMIT), 7);
+    }
+}
+
+#[test]
+fn an_end_without_a_last_word_is_the_end() {
+    for (script, code) in [("sleep 300 & exit 3", 3), ("exit 4", 4)] {
+        let mut stead = Stead::script(script).options(["--notify"]).start();
+        assert_eq!(stead.wait_exit(LIMIT), code);
+        assert_eq!(stead.events_of("child ended").len(), 1);
+    }
+}
+
+#[test]
 fn the_main_process_gets_the_signals_while_what_stead_started_still_runs() {
     let mut stead = handing_over("print_signals --exit-on 12:0", "wait; exit 4").start();
     stead.wait_ready();
