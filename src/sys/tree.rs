@@ -105,6 +105,10 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let (ended, stopped) = (matches!(state, "Z" | "X" | "x"), state == "T");
     let mut number = || Some(Pid::new(fields.next()?.parse().ok()?));
     let (parent, group) = (number()?, number()?);
+    if group.number() < 0 {
+        // It was reaped while this was written, and what is said of its parent is 0 (`do_task_stat` of the kernel).
+        return None;
+    }
     let pid = Pid::new(pid.parse().ok()?);
     Some(Stat { process: Descendant { pid, name: name.to_owned(), stopped, group }, parent, ended })
 }
@@ -151,6 +155,14 @@ mod tests {
         assert!(group_below(own, parent).is_some());
         assert_eq!(group_below(parent, own), None);
         assert_eq!(user_of(own), Some(crate::sys::process::own_user()));
+    }
+
+    #[test]
+    fn what_is_being_reaped_is_gone_and_has_no_parent() {
+        for state in ["X", "Z", "S"] {
+            assert!(parse(format!("5 (app) {state} 0 -1").as_bytes()).is_none());
+            assert!(parse(format!("5 (app) {state} 4 5").as_bytes()).is_some());
+        }
     }
 
     #[test]
