@@ -4,6 +4,7 @@
 //! signalled after it was reaped. Nothing here waits for the endpoints, the checks or the log.
 
 mod acts;
+mod ends;
 
 use std::os::fd::AsRawFd;
 use std::time::Duration;

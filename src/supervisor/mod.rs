@@ -3,7 +3,6 @@
 pub mod child;
 mod connections;
 mod driver;
-mod ends;
 pub mod errands;
 pub mod hold;
 mod job;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::driver::Running;
-use super::job::Job;
-use super::lifecycle::Event;
-use super::phase::Phase;
-use super::requests::MainPid;
-use super::wrapping::Notice;
+use super::Running;
 use crate::exit::Exit;
+use crate::supervisor::job::Job;
+use crate::supervisor::lifecycle::Event;
+use crate::supervisor::phase::Phase;
+use crate::supervisor::requests::MainPid;
+use crate::supervisor::wrapping::Notice;
 use crate::sys::process::{self, Change, Pid, Reaped};
 
 /// How long an end is nobody's. What a child has said last by sd_notify(3), which may be that another process goes on in
