@@ -78,7 +78,9 @@ fn outage(options: &str, left: usize, status: &str) -> Tally {
     let gone = load.second() - 1;
     fleet.database().signal("KILL");
     for replica in fleet.replicas() {
-        replica.wait_for_answer(ENDPOINTS, "/readyz", |answer| answer.json()["status"] == status);
+        replica.wait_for_answer(ENDPOINTS, "/readyz", RECOVERY, |answer| {
+            answer.json()["status"] == status
+        });
     }
     fleet.proxies.wait_until_up_are(left, RECOVERY);
 

@@ -176,7 +176,7 @@ impl Container {
 
     /// Waits until a GET of `path` at a published port has this status.
     pub fn wait_for_status(&self, inside: u16, path: &str, status: u16) {
-        self.wait_for_answer(inside, path, |response| response.status == status);
+        self.wait_for_answer(inside, path, LIMIT, |response| response.status == status);
     }
 
     /// Waits until a GET of `path` at a published port is answered so.
@@ -184,11 +184,12 @@ impl Container {
         &self,
         inside: u16,
         path: &str,
+        limit: Duration,
         is_so: impl Fn(&http::Response) -> bool,
     ) {
         let port = self.port(inside);
         let mut last = None;
-        let came = in_time(LIMIT, || {
+        let came = in_time(limit, || {
             last = http::try_request(port, "GET", path, &[]);
             last.as_ref().is_some_and(&is_so)
         });

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use super::{APP, REPLICAS, Subnet};
 use crate::harness::engine::{Container, ENDPOINTS, in_time, publish, services};
-use crate::harness::{LIMIT, Scratch, http};
+use crate::harness::{Scratch, http};
 
 /// haproxy's statistics.
 const STATISTICS: u16 = 8404;
+
+/// Longest until a replica that was started is up, on a busy machine.
+const UP: Duration = Duration::from_secs(60);
 
 /// Both, in front of the same replicas.
 pub struct Proxies {
@@ -82,7 +85,7 @@ impl Proxies {
     pub fn wait_until_up(&self, number: u8) {
         let name = format!("api-{}", number + 1);
         let is_up = || self.servers_up().contains(&name);
-        assert!(in_time(LIMIT, is_up), "haproxy does not find {name}: {:?}", self.servers_up());
+        assert!(in_time(UP, is_up), "haproxy does not find {name}: {:?}", self.servers_up());
     }
 
     /// Waits until haproxy gives requests to so many.
