@@ -35,7 +35,7 @@ fn the_command_and_hooks_have_the_variables_below_the_environments_own() {
     for place in Place::BOTH {
         let scratch = Scratch::new();
         let first =
-            file(&scratch, "first", "A=1\nB=first\nexport C='x  y'\nOWN=file\nEMPTY=file\n");
+            file(&scratch, "first", "A=0\nA=1\nB=first\nexport C='x  y'\nOWN=file\nEMPTY=file\n");
         let second = file(&scratch, "second", "B=second # of two\nD=\"two\\nlines\"\n");
         let options = ["--env-file", path_of(&first), "--env-file", path_of(&second)];
         let stead = idle().options(options).env("OWN", "own").env("EMPTY", "");

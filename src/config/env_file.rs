@@ -54,7 +54,7 @@ impl Sources {
     }
 }
 
-/// The variables of a file's text, the last of each name. `path` is for the places' sake.
+/// The variables of a file's text, in their order. `path` is for the places' sake.
 fn parse(path: &str, text: &str) -> Result<Vec<Variable>, Mistake> {
     let mut variables: Vec<Variable> = Vec::new();
     let (mut rest, mut line) = (text.strip_prefix('\u{feff}').unwrap_or(text), 1);
@@ -66,7 +66,6 @@ fn parse(path: &str, text: &str) -> Result<Vec<Variable>, Mistake> {
             if let Some((_, why)) = ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == name) {
                 return Err(Mistake::at(place, *why));
             }
-            variables.retain(|known| known.name != name);
             variables.push(Variable { name: name.to_owned(), value, place });
         }
         line += rest
@@ -191,7 +190,7 @@ mod tests {
         }
         assert_eq!(found("\n# A=1\n  \n\t#\nB\nexport C\n"), []);
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(found("A=1\nB.c-d_9=2\nA=3\n"), [pair("B.c-d_9", "2"), pair("A", "3")]);
+        assert_eq!(found("A=1\nB.c-d_9=2\n"), [pair("A", "1"), pair("B.c-d_9", "2")]);
         assert_eq!(found("export=1\nexportA=2"), [pair("export", "1"), pair("exportA", "2")]);
     }
 

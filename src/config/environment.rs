@@ -1,5 +1,6 @@
 //! What the environment says: stead's own variables, the labels, and what an orchestrator injects.
 
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
@@ -25,7 +26,7 @@ const CHECK: &str = "STEAD_CHECK_";
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
     /// Those of files, which stand at the end of all, by their names: where each stands there.
-    places: Vec<(String, String)>,
+    places: BTreeMap<String, String>,
     host_name: String,
 }
 
@@ -52,25 +53,22 @@ impl fmt::Debug for Environment {
 impl Environment {
     /// The environment with these variables, on this host.
     pub fn new(variables: impl Iterator<Item = (OsString, OsString)>, host_name: String) -> Self {
-        Self { variables: variables.collect(), places: Vec::new(), host_name }
+        Self { variables: variables.collect(), places: BTreeMap::new(), host_name }
     }
 
     /// This environment with variables of files, the strongest last, beside its own, which are stronger.
     pub(super) fn with(&self, files: Vec<Variable>) -> Self {
+        let own: HashSet<&OsStr> =
+            self.variables.iter().map(|(name, _)| name.as_os_str()).collect();
+        let others = files.into_iter().filter(|variable| !own.contains(OsStr::new(&variable.name)));
         let mut this = self.clone();
-        for Variable { name, value, place } in files {
-            this.variables.retain(|(known, _)| *known != *name || self.has(known));
-            this.places.retain(|(known, _)| *known != name);
-            if !self.has(OsStr::new(&name)) {
-                this.variables.push((name.clone().into(), value.into()));
-                this.places.push((name, place));
-            }
+        let last: BTreeMap<String, Variable> =
+            others.map(|variable| (variable.name.clone(), variable)).collect();
+        for (name, Variable { value, place, .. }) in last {
+            this.variables.push((name.clone().into(), value.into()));
+            this.places.insert(name, place);
         }
         this
-    }
-
-    fn has(&self, name: &OsStr) -> bool {
-        self.variables.iter().any(|(known, _)| known == name)
     }
 
     /// The variables of files, as text.
@@ -82,8 +80,7 @@ impl Environment {
 
     /// Where a variable stands: its name, or its line in a file.
     fn place(&self, name: &str) -> String {
-        let place = self.places.iter().find(|(known, _)| known == name);
-        place.map_or(name.to_owned(), |(_, place)| place.clone())
+        self.places.get(name).map_or(name, String::as_str).to_owned()
     }
 
     /// A variable of the app's, where it is set, not empty, and text.
