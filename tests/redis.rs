@@ -1,7 +1,7 @@
 //! Redis as a target: real servers that stop, freeze, load, refuse, lose their role, their memory or their cluster, and
 //! scripted ones for what cannot be had.
 
-mod cluster;
+pub mod cluster;
 mod login;
 mod replication;
 mod scripted;

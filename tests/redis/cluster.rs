@@ -12,7 +12,7 @@ fn node() -> Redis {
 }
 
 /// Three nodes that are a cluster, and share all slots.
-fn cluster() -> [Redis; 3] {
+pub fn cluster() -> [Redis; 3] {
     let nodes = [node(), node(), node()];
     // A node without a cluster has no slots, and says so.
     assert_not_up(&nodes[0].url(""), "down: cluster_down at state");

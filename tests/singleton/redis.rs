@@ -4,6 +4,7 @@ use super::journal::Journal;
 use super::{replica, stands_by};
 use crate::harness::servers::redis::Redis;
 use crate::harness::{LIMIT, until};
+use crate::redis::cluster::cluster;
 
 const KEY: &str = "stead:{cron/singleton}";
 
@@ -77,4 +78,17 @@ fn a_user_who_may_run_scripts_on_these_keys_alone_holds_the_lock() {
     let url = server.url("").replace("://", "://cron:pw@");
     let _holder = replica(&url, &journal, "one").start();
     journal.wait_for("one");
+}
+
+#[test]
+fn in_a_cluster_the_key_is_found_where_it_is() {
+    let nodes = cluster();
+    for node in &nodes {
+        let journal = Journal::new();
+        let mut stead = replica(&node.url(""), &journal, "one").start();
+        journal.wait_for("one");
+        assert!(nodes.iter().any(|node| node.cli(&["EXISTS", KEY]) == "1"));
+        stead.signal(libc::SIGTERM);
+        assert_eq!(stead.wait_exit(LIMIT), 0);
+    }
 }

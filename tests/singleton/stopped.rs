@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::journal::Journal;
 use super::{replica, stands_by};
 use crate::harness::servers::postgres::Postgres;
+use crate::harness::sys::Frozen;
 use crate::harness::{LIMIT, Place, processes, until};
+use crate::isolation::wait_exit_of_frozen;
 
 #[test]
 fn a_holder_that_is_stopped_keeps_its_lock_and_ends_what_it_runs_as_soon_as_it_goes_on() {
@@ -45,4 +47,17 @@ fn a_holder_that_is_killed_takes_its_command_with_it() {
         assert_eq!(journal.holders(), ["first", "second"]);
         assert_eq!(second.wait_for_event("lock taken", LIMIT)["wait_s"], 3.6);
     }
+}
+
+#[test]
+fn a_command_is_ended_in_time_though_whoever_should_prove_the_lock_is_stuck() {
+    let server = Postgres::start("");
+    let journal = Journal::new();
+    let mut holder = replica(&server.url("postgres"), &journal, "one").start();
+    journal.wait_for("one");
+    let child = holder.child_pid();
+    let mut frozen = Frozen::all_but_main(holder.pid());
+    assert!(frozen.count() > 0);
+    assert_eq!(wait_exit_of_frozen(&mut holder, &mut frozen), 1);
+    assert!(!processes::is_alive(child));
 }
