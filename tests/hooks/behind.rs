@@ -10,7 +10,9 @@ fn post_stop_runs_when_the_command_and_what_it_left_are_gone() {
     for at in Place::BOTH {
         let left =
             "setsid sh -c 'trap \"sleep 0.3; exit 0\" TERM; sleep 1000 & wait' & sleep 0.2; exit 3";
-        let hook = script("echo code of nobody; ps -e -o comm= | grep -c \"^sleep$\"; exit 9");
+        let hook = script(
+            "echo code of nobody; cat /proc/[0-9]*/comm 2>/dev/null | grep -c \"^sleep$\"; exit 9",
+        );
         let options = ["--post-stop", &hook, "--post-stop", "echo second"];
         let mut stead = Stead::script(left).options(options).place(at).start();
         assert_eq!(stead.wait_exit(LIMIT), 3, "{at:?}");
