@@ -94,7 +94,8 @@ fn made_again_by_another_user_at_another_time_everything_has_the_same_bytes() {
     let again = Scratch::new();
     let folder = again.path().join("dist");
     // Nothing that cargo has set for this program: what is built would be built anew for it.
-    let kept = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+    let kept =
+        ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "SOURCE_DATE_EPOCH"];
     let kept = kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let mut dist = Command::new("sh");
     dist.args(["-c", "umask 077; exec docker/dist.sh \"$0\""]).arg(&folder).env_clear().envs(kept);
