@@ -12,8 +12,9 @@
 //!
 //! The map: [`app`] wires and knows everybody; [`cli`] and [`config`] turn argv, environment and file into one value;
 //! [`supervisor`] is the main thread's loop around a pure lifecycle; [`check`] asks targets in the background;
-//! [`hook`] runs what belongs around the child, on a thread of its own; [`http`] renders what is known; [`logs`] writes stead's own events, and the child's lines as JSON, of which the
-//! crate [`stead_lines`] computes what costs time for each byte (it is a crate only to be built for speed); [`sys`] holds all
+//! [`hook`] runs what belongs around the child, on a thread of its own; [`notify`] hears what the child says of itself;
+//! [`http`] renders what is known; [`logs`] writes stead's own events, and the child's lines as JSON, of which the crate
+//! [`stead_lines`] computes what costs time for each byte (it is a crate only to be built for speed); [`sys`] holds all
 //! unsafe code; [`compat`] reads the command lines of tini and dumb-init; [`client`] and [`install`] are commands of their
 //! own.
 //!

@@ -124,3 +124,19 @@ fn a_database_that_may_be_away_at_run_time_leaves_the_app_what_it_can_do_without
     assert_eq!(tally.ended("/orders", "503 of the proxy"), 0, "{tally:?}");
     assert_eq!(tally.streams("cut") + tally.streams("moved"), 0, "{tally:?}");
 }
+
+/// The seconds that stand behind these words, or the number.
+fn number_behind(words: &str, text: &str) -> u32 {
+    let behind = text.split(words).nth(1).unwrap_or_else(|| panic!("no {words:?}"));
+    let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("no number behind {words:?}"))
+}
+
+#[test]
+fn the_delay_that_the_example_asks_for_is_longer_than_its_haproxy_needs() {
+    let file = include_str!("../examples/haproxy/haproxy.cfg");
+    let delay = number_behind("STEAD_DRAIN_DELAY=", include_str!("../examples/haproxy/README.md"));
+    let (inter, fall) = (number_behind(" inter ", file), number_behind(" fall ", file));
+    let check = number_behind("timeout check ", file);
+    assert!(delay > inter * fall + check, "{delay} s, {inter} s {fall} times");
+}
