@@ -14,7 +14,7 @@ const UP: &str = "180";
 /// Longest until a check at its defaults knows that its server is gone (18 s), on a busy machine.
 const NOTICED: Duration = Duration::from_secs(60);
 
-/// What each is told to end with, and what it is given for that.
+/// The services, and the seconds that each is given to end in.
 const SERVICES: [(&str, u64); 7] = [
     ("nginx", 35),
     ("app", 35),

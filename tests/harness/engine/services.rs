@@ -129,7 +129,9 @@ pub fn python(wheels: &Path) -> &'static str {
         for library in parts_of_the_c_library(python) {
             files = files.program(&library);
         }
-        for wheel in std::fs::read_dir(wheels).expect("the wheels").flatten() {
+        let found = std::fs::read_dir(wheels);
+        let found = found.expect("the wheels, which `make test` fetches, or says why it cannot");
+        for wheel in found.flatten() {
             let name = wheel.file_name().into_string().expect("a wheel's name");
             files = files.copy(wheel.path(), &format!("/wheels/{name}"));
         }
