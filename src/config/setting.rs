@@ -74,14 +74,12 @@ pub const SETTINGS: &[Setting] = &[
             "start the command once its dependencies are up; on is 60s",
         )
     },
-    Setting {
-        ..valued(
-            "singleton",
-            "URL|on|off",
-            "off",
-            "run the command while this Postgres or Redis gives it the lock; on is $DIRECT_URL or $DATABASE_URL",
-        )
-    },
+    valued(
+        "singleton",
+        "URL|on|off",
+        "off",
+        "run the command while this Postgres or Redis gives it the lock; on: $DIRECT_URL or $DATABASE_URL",
+    ),
     valued(
         "singleton_grace",
         "DURATION",

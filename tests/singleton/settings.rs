@@ -1,6 +1,6 @@
 //! What is understood of the settings, and which of them are mistakes.
 
-use crate::harness::stead;
+use crate::harness::{Scratch, stead};
 
 fn config(args: &[&str], service: bool) -> (i32, String, String) {
     let mut command = stead([&["config"], args].concat());
@@ -47,4 +47,21 @@ fn the_settings_are_shown_without_their_secrets() {
     assert_eq!(code, 0);
     assert!(shown.contains("postgres://cron:***@db/shop") && shown.contains("10s"), "{shown}");
     assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn the_lock_of_hooks_may_stand_in_their_table() {
+    let scratch = Scratch::new();
+    let text = "[hook.pre_start]\ncommand = \"true\"\nlock = \"postgres://cron:s3cret@db/shop\"\n";
+    let file = scratch.file("stead.toml", text, 0o644);
+    let (code, shown, said) = config(&["--config", file.to_str().unwrap()], true);
+    assert_eq!(code, 0, "{said}");
+    let row = shown.lines().find(|line| line.starts_with("lock ")).expect("a row");
+    assert!(row.contains("postgres://cron:***@db/shop") && row.contains(":3: "), "{row}");
+}
+
+#[test]
+fn a_stead_that_a_holder_starts_takes_no_offence_at_its_fence() {
+    let output = stead(["config"]).env("STEAD_FENCE", "7").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
