@@ -51,7 +51,8 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Notifications {
     socket: NotifySocket,
-    terms: Terms,
+    account: Account,
+    signal: Option<Signal>,
     outer: Option<Outer>,
     told: watch::Sender<Notified>,
 }
@@ -66,7 +67,8 @@ impl Notifications {
         });
         let account = Account::new(terms.is_awaited, terms.watchdog);
         let (told, _) = watch::channel(account.notified().clone());
-        Ok((Self { socket, terms, outer, told }, address))
+        let signal = terms.watchdog_signal;
+        Ok((Self { socket, account, signal, outer, told }, address))
     }
 
     /// What the app has said by now.
@@ -76,14 +78,12 @@ impl Notifications {
 
     /// Takes in what comes, for ever. To be called inside the runtime.
     pub async fn attend(self, phase: watch::Receiver<Phase>, requester: Requester) {
-        let Self { socket, terms, outer, told } = self;
+        let Self { socket, account, signal, outer, told } = self;
         let socket = match socket.into_async() {
             Ok(socket) => socket,
             Err(error) => return warn!(%error, "notifications are not read"),
         };
-        let account = Account::new(terms.is_awaited, terms.watchdog);
-        let (start, signal) = (Instant::now(), terms.watchdog_signal);
-        let (refused, stranger) = (None, None);
+        let (start, refused, stranger) = (Instant::now(), None, None);
         let mut listener =
             Listener { account, start, signal, outer, told, phase, requester, refused, stranger };
         listener.listen(&socket).await;

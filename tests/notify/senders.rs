@@ -60,6 +60,21 @@ fn what_is_too_long_or_no_text_is_dropped_whole() {
 }
 
 #[test]
+fn numbers_beyond_measure_hurt_nothing() {
+    let mut app = App::start(["--notify", "--grace", "60s"]);
+    let most = u64::MAX;
+    app.run(&format!("notify WATCHDOG_USEC={most} WATCHDOG=1 MAINPID=2147483647 ERRNO=2147483647"));
+    app.run("systemd-notify --ready");
+    assert_eq!((app.stead.status("/livez"), &app.notified()["state"]), (200, &"ready".into()));
+    app.tell(&format!(
+        "trap 'systemd-notify EXTEND_TIMEOUT_USEC={most}; exit 5' TERM; echo trapped"
+    ));
+    app.stead.wait_for_line(LIMIT, |line| line == "trapped");
+    app.stead.signal(libc::SIGTERM);
+    assert_eq!(app.stead.wait_exit(LIMIT), 5);
+}
+
+#[test]
 fn a_stranger_of_the_same_user_is_not_listened_to() {
     let mut app = App::start(["--notify-ready"]);
     let socket = socket_of(&app.stead);
