@@ -32,7 +32,7 @@ fn kind_of(message: &str, field: &str) -> Kind {
         "phase" => OneOf(&PHASES),
         "from" if message == "phase changed" => OneOf(&PHASES),
         "from" | "status" => OneOf(&STATUSES),
-        "connections" | "idle_connections" => Whole,
+        "connections" | "idle_connections" | "fence" | "key" => Whole,
         "pid" | "from_pid" | "code" | "killed" | "count" | "bytes" | "attempts" => Whole,
         name if name.ends_with("_s") || name.ends_with("_ms") => Seconds,
         _ => Text,

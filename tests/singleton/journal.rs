@@ -44,6 +44,12 @@ impl Journal {
         self.lines().pop().map(|(_, name)| name)
     }
 
+    /// Waits until somebody has written since now.
+    pub fn wait_for_more(&self) {
+        let before = self.lines().len();
+        assert!(until(2 * LIMIT, || self.lines().len() > before), "nobody runs");
+    }
+
     /// Waits until the one of this name writes.
     pub fn wait_for(&self, name: &str) {
         let writes = until(2 * LIMIT, || self.last().as_deref() == Some(name));
