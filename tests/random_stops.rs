@@ -135,6 +135,8 @@ impl Case {
         ]);
         options.extend(self.has_init.then(|| "--init".to_owned()));
         let container = Container::run(images::busybox(), &options, &["sh", "-c", script]);
+        // Before that, what gets a signal is the engine's own program, which is yet to become stead.
+        container.wait_for_output("\"starting\"");
         if !self.is_early {
             container.wait_for_output("listening");
             thread::sleep(self.pauses[0]);
@@ -169,15 +171,29 @@ impl Case {
     }
 
     fn end(&self, container: &Container) {
-        // The container may be gone before the second comes.
-        let signal = |name| drop(docker(["kill", "--signal", name, container.name()]));
+        let again = |name| drop(docker(["kill", "--signal", name, container.name()]));
         match self.end {
-            End::Term => signal("TERM"),
-            End::Int => signal("INT"),
-            End::TwoTerms => (0..2).for_each(|_| signal("TERM")),
-            End::TwoInts => (0..2).for_each(|_| signal("INT")),
+            End::Term => container.signal("TERM"),
+            End::Int => container.signal("INT"),
+            End::TwoTerms | End::TwoInts => {
+                let name = if self.end == End::TwoInts { "INT" } else { "TERM" };
+                container.signal(name);
+                // It may be gone by now.
+                again(name);
+            }
             End::Stop => container.stop(GRACE + LINGER + KILL_PATIENCE),
-            End::Killed => drop(container.exec(&["kill", "-KILL", &child(container)])),
+            End::Killed => {
+                let child = child(container);
+                let mut said = None;
+                let is_killed = until(LIMIT, || {
+                    let kill = container.exec(&["kill", "-KILL", &child]);
+                    let is_killed =
+                        kill.code == 0 || container.inspect("{{.State.Status}}") == "exited";
+                    said = Some(kill);
+                    is_killed
+                });
+                assert!(is_killed, "the child is not killed: {said:?}");
+            }
         }
     }
 
