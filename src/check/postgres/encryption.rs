@@ -1,7 +1,7 @@
 //! TLS as libpq's `sslmode` means it: whether it is asked for, what a refusal is worth, and what binds a login to it.
 
+use ring::digest::{SHA256, SHA384, SHA512, digest};
 use rustls_pki_types::CertificateDer;
-use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 use x509_cert::Certificate;
@@ -146,15 +146,16 @@ impl TlsStream for Stream {
 /// section 4.1); none where the signature has no such function, as Ed25519.
 fn end_point(der: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let certificate = Certificate::from_der(der).ok()?;
+    let hash = |by| digest(by, der).as_ref().to_vec();
     match certificate.signature_algorithm().oid.to_string().as_str() {
         // RSA with MD5, SHA-1 and SHA-256 (RFC 8017), ECDSA with SHA-1 and SHA-256 (RFC 5758).
         "1.2.840.113549.1.1.4"
         | "1.2.840.113549.1.1.5"
         | "1.2.840.113549.1.1.11"
         | "1.2.840.10045.4.1"
-        | "1.2.840.10045.4.3.2" => Some(Sha256::digest(der).to_vec()),
-        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Some(Sha384::digest(der).to_vec()),
-        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Some(Sha512::digest(der).to_vec()),
+        | "1.2.840.10045.4.3.2" => Some(hash(&SHA256)),
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Some(hash(&SHA384)),
+        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Some(hash(&SHA512)),
         _ => None,
     }
 }
