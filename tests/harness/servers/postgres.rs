@@ -1,7 +1,7 @@
 //! PostgreSQL, and PgBouncer in front of it. Neither runs as root: the user `postgres` of Debian's package has them.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -158,15 +158,20 @@ impl Postgres {
         done(&mut psql).trim().to_owned()
     }
 
-    /// A session of the superuser's that has run this and stays until it is dropped.
+    /// A session of the superuser's that has run this, with or without success, and stays until it is dropped.
     pub fn session(&self, query: &str) -> Session {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-o", "/dev/null"]).arg(self.url("postgres"));
-        let child = psql.stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = child.expect("psql, of the Debian package postgresql-client-15");
-        let input = child.stdin.as_mut().expect("its input");
-        writeln!(input, "{query};").expect("a query");
-        Session(child)
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut session =
+            Session(psql.spawn().expect("psql, of the Debian package postgresql-client-15"));
+        let input = session.0.stdin.as_mut().expect("its input");
+        writeln!(input, "{query};\n\\echo done").expect("a query");
+        let mut said = String::new();
+        let output = session.0.stdout.as_mut().expect("its output");
+        BufReader::new(output).read_line(&mut said).expect("the query's end");
+        assert_eq!(said, "done\n", "{query}");
+        session
     }
 
     /// How many connections stead has to it.
