@@ -65,7 +65,7 @@ fi
 docker info >/dev/null 2>&1 || start_engine
 TEST_RUN="$$-$(date +%s)"
 export TEST_RUN
-cargo build --release --locked --example load --example replica
+cargo build --release --locked --example hello --example load --example replica
 
 # What is measured is what `make build` made: cargo builds the program again for a bench, in the same place and with the
 # features that only tests want.
