@@ -30,7 +30,6 @@ const CAN_BE_FOUND: [&str; 8] =
     ["app", "app-url", "app-process", "database", "redis", "rabbitmq", "meilisearch", "mongodb"];
 
 /// The checks that there will be, in order, each name once.
-#[derive(Default)]
 pub(super) struct Plans {
     plans: Vec<Plan>,
     ignored: Vec<(String, Wrong)>,
@@ -38,21 +37,23 @@ pub(super) struct Plans {
 
 impl Plans {
     /// The app's own checks, by the settings that name them.
-    pub(super) fn add_app(&mut self, app: &App, place: impl Fn(&'static str) -> String) {
+    pub(super) fn of_app(app: &App, place: impl Fn(&'static str) -> String) -> Self {
+        let mut plans = Vec::new();
         if let Some(port) = app.port {
             let place = place("app_port");
             let settled = place != "PORT";
-            self.plans.push(Plan { settled, ..Plan::new("app", place, Origin::Port(port)) });
+            plans.push(Plan { settled, ..Plan::new("app", place, Origin::Port(port)) });
         }
         if let Some(url) = &app.url {
             let source = Source::url(Text::Given(url.to_string()));
             let plan = Plan::new("app-url", place("app_url"), Origin::Source(source));
-            self.plans.push(Plan { settled: true, ..plan });
+            plans.push(Plan { settled: true, ..plan });
         }
         if let Some(name) = &app.process {
             let plan = Plan::new("app-process", place("app_pid_of"), Origin::Process(name.clone()));
-            self.plans.push(Plan { settled: true, ..plan });
+            plans.push(Plan { settled: true, ..plan });
         }
+        Self { plans, ignored: Vec::new() }
     }
 
     /// What is found in the app's environment. Two variables for one dependency are two checks where they differ.

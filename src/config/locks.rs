@@ -7,7 +7,7 @@ use super::plan::show;
 use super::source::{Source, Text};
 use super::sources::Sources;
 use super::value::Wrong;
-use super::{Environment, Mistake, ReadFile};
+use super::{Environment, Hooks, Mistake, ReadFile};
 use crate::check::lock::Target;
 use crate::check::options::Options;
 use crate::errand::Moment;
@@ -44,6 +44,14 @@ impl Sources {
         let singleton = self.lock("singleton", grace, (env, read))?;
         let pre_start = self.lock("lock", grace, (env, read))?;
         Ok(Locks { singleton, pre_start })
+    }
+
+    /// A lock of hooks is of no use without a hook.
+    pub(super) fn must_lock_something(&self, locks: &Locks, hooks: &Hooks) -> Result<(), Mistake> {
+        if locks.pre_start.is_none() || !hooks.of(Moment::PreStart).is_empty() {
+            return Ok(());
+        }
+        Err(Mistake::at(self.place("lock"), "there is no pre_start hook to run under it"))
     }
 
     /// The lock of a setting: a URL, or `on` for the app's own database.

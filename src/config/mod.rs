@@ -1,6 +1,7 @@
 //! The configuration: flags over `STEAD_*` variables over the file over what the app's environment says.
 //! Pure over its arguments; nothing here reads the process's own environment.
 
+mod app;
 mod checks;
 mod common;
 mod configured;
@@ -26,9 +27,9 @@ mod words;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 
-use hyper::Uri;
 use tracing::level_filters::LevelFilter;
 
+pub use app::App;
 use checks::Plans;
 pub use environment::{Environment, FENCE, Labels};
 pub use hooks::{Hook, Hooks};
@@ -124,19 +125,6 @@ pub enum LogSchema {
     Datadog,
 }
 
-/// What is checked of the app itself.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct App {
-    /// The port that must accept connections.
-    pub port: Option<u16>,
-    /// The URL that must answer.
-    pub url: Option<Uri>,
-    /// The name of the process that must be there.
-    pub process: Option<String>,
-    /// Whether all of them count for liveness too.
-    pub live: bool,
-}
-
 /// Where the events of stead's own go, and which.
 #[derive(Clone, Copy, Debug)]
 pub struct Events {
@@ -220,42 +208,28 @@ impl Config {
         from.keep_those_of(role, flags)?;
         let listen = from.listen()?;
         let mut terms = from.terms(role)?;
-        let signal_group = from.switch("signal_group")?;
+        let signal_group = from.switch("signal_group", false)?;
         let notify = from.notify()?;
         let locks = from.locks(env, read)?;
         let hooks = from.hooks(&terms)?;
         terms.pre_stop = !hooks.of(Moment::PreStop).is_empty();
-        if locks.pre_start.is_some() && hooks.of(Moment::PreStart).is_empty() {
-            let wrong = "there is no pre_start hook to run under it";
-            return Err(Mistake::at(from.place("lock"), wrong));
-        }
-        let wait = from.one("wait", value::wait)?.unwrap_or_default();
-        from.show("wait", value::show_patience(wait));
-        let discover = from.one("discover", value::switch)?.unwrap_or(true);
-        from.show("discover", if discover { "on" } else { "off" });
+        from.must_lock_something(&locks, &hooks)?;
+        let wait = from.wait()?;
+        let discover = from.switch("discover", true)?;
         let app = from.app(env, discover)?;
-        if let (Some(listen), true) = (listen.port(), listen.port() == app.port) {
-            let wrong = format!("{listen} is the app's own port; the endpoints need another one");
-            return Err(Mistake::at(from.place("listen"), wrong));
-        }
+        from.must_be_free(listen, &app)?;
         terms.until_idle = from.until_idle(role, &app, listen)?;
-        let details = from.one("details", value::details)?.unwrap_or(Details::Always);
-        from.show("details", format!("{details:?}").to_lowercase());
+        let details = from.details()?;
         let output = from.output()?;
         let events = from.events(env)?;
-        let mut plans = Plans::default();
-        plans.add_app(&app, |key| from.place(key));
+        let mut plans = Plans::of_app(&app, |key| from.place(key));
         if discover {
             plans.discover(env, read);
         }
         let tables = configured::of_tables(std::mem::take(&mut from.checks))?;
         plans.configure([tables, configured::of_variables(env)?, configured::of_flags(flags)?])?;
         let checks = plans.make(Counting { live: app.live, role }, read)?;
-        // A worker that shares an environment file switches its port off knowingly.
-        if app.live && checks.app.is_empty() && !from.has("app_port") {
-            let wrong = "there is no check of the app (set --app-port, --app-url or --app-pid-of)";
-            return Err(Mistake::at(from.place("app_live"), wrong));
-        }
+        from.must_see_the_app(&app, &checks.app)?;
         Ok(Self {
             role,
             terms,

@@ -54,8 +54,8 @@ impl Sources {
     pub(super) fn output(&mut self) -> Result<Output, Mistake> {
         let logs = self.one("logs", logs)?.unwrap_or_default();
         self.show("logs", format!("{logs:?}").to_lowercase());
-        let strip_ansi = self.switch("strip_ansi")?;
-        let join_traces = self.switch("join_traces")?;
+        let strip_ansi = self.switch("strip_ansi", false)?;
+        let join_traces = self.switch("join_traces", false)?;
         let redact = self.all("redact", regex)?;
         // What is looked for can be the secret itself.
         let shown = match redact.len() {
@@ -64,8 +64,8 @@ impl Sources {
             count => format!("{count} expressions"),
         };
         self.show("redact", shown);
-        let redact_secrets = self.switch("redact_secrets")?;
-        let drop = self.switch("log_drop")?;
+        let redact_secrets = self.switch("redact_secrets", false)?;
+        let drop = self.switch("log_drop", false)?;
         Ok(Output { logs, strip_ansi, join_traces, redact, redact_secrets, drop })
     }
 }

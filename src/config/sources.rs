@@ -8,9 +8,9 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::setting::by_key;
-use super::value::{self, Wrong};
+use super::value::{self, Patience, Wrong};
 use super::{
-    App, Environment, Events, Flag, Listen, LogFormat, Mistake, ReadFile, Role, Row, file,
+    Details, Environment, Events, Flag, Listen, LogFormat, Mistake, ReadFile, Role, Row, file,
 };
 use crate::signal::Signal;
 use crate::supervisor::Terms;
@@ -22,7 +22,7 @@ const DEFAULT_PORT: u16 = 9321;
 
 /// The texts of one setting, from the highest source that has it.
 pub(super) struct Raw {
-    texts: Vec<String>,
+    pub(super) texts: Vec<String>,
     pub(super) place: String,
 }
 
@@ -117,8 +117,8 @@ impl Sources {
         self.rows.push(Row { key, value: value.into(), from });
     }
 
-    pub(super) fn switch(&mut self, key: &'static str) -> Result<bool, Mistake> {
-        let on = self.one(key, value::switch)?.unwrap_or(false);
+    pub(super) fn switch(&mut self, key: &'static str, default: bool) -> Result<bool, Mistake> {
+        let on = self.one(key, value::switch)?.unwrap_or(default);
         self.show(key, if on { "on" } else { "off" });
         Ok(on)
     }
@@ -144,6 +144,18 @@ impl Sources {
         Ok(listen)
     }
 
+    pub(super) fn wait(&mut self) -> Result<Patience, Mistake> {
+        let wait = self.one("wait", value::wait)?.unwrap_or_default();
+        self.show("wait", value::show_patience(wait));
+        Ok(wait)
+    }
+
+    pub(super) fn details(&mut self) -> Result<Details, Mistake> {
+        let details = self.one("details", value::details)?.unwrap_or(Details::Always);
+        self.show("details", format!("{details:?}").to_lowercase());
+        Ok(details)
+    }
+
     pub(super) fn terms(&mut self, role: Role) -> Result<Terms, Mistake> {
         let grace = self.duration("grace", Duration::from_secs(30))?;
         let drain_delay = self.duration("drain_delay", Duration::ZERO)?;
@@ -167,7 +179,7 @@ impl Sources {
             "remap_exit",
             list_or_none(remap_exit.iter().map(|(from, to)| format!("{from}:{to}"))),
         );
-        let clean_stop_ok = self.switch("clean_stop_ok")?;
+        let clean_stop_ok = self.switch("clean_stop_ok", false)?;
         Ok(Terms {
             grace,
             drain_delay,
@@ -181,42 +193,6 @@ impl Sources {
             drains: true,
             child: role.has_child(),
         })
-    }
-
-    pub(super) fn app(&mut self, env: &Environment, discover: bool) -> Result<App, Mistake> {
-        let set = self.one("app_port", value::port_or_off)?;
-        let port = match set {
-            Some(port) => port,
-            None if discover => self.discovered_port(env),
-            None => None,
-        };
-        let shown = match (port, set) {
-            (Some(port), _) => port.to_string(),
-            (None, Some(None)) => "off".to_owned(),
-            (None, _) => "none".to_owned(),
-        };
-        self.show("app_port", shown);
-        let url = self.one("app_url", value::app_url)?;
-        self.show("app_url", url.as_ref().map_or("none".to_owned(), value::show_url));
-        let process = self.one("app_pid_of", value::program)?;
-        self.show("app_pid_of", process.as_deref().unwrap_or("none"));
-        let live = self.switch("app_live")?;
-        Ok(App { port, url, process, live })
-    }
-
-    /// `PORT` of the app's environment; what is no port is not the app's fault, and no check.
-    fn discovered_port(&mut self, env: &Environment) -> Option<u16> {
-        let text = env.found("PORT")?;
-        match value::port(&text) {
-            Ok(port) => {
-                self.raw.insert("app_port", Raw { texts: vec![text], place: "PORT".to_owned() });
-                Some(port)
-            }
-            Err(wrong) => {
-                self.ignored.push(("PORT".to_owned(), wrong));
-                None
-            }
-        }
     }
 
     pub(super) fn events(&mut self, env: &Environment) -> Result<Events, Mistake> {

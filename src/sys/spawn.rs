@@ -4,6 +4,9 @@
 //! here the child gets the mask and dispositions that stead was started with, its own process group and the
 //! terminal, and between fork and exec it makes only async-signal-safe calls (signal-safety(7)).
 
+mod child;
+mod environment;
+
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::size_of;
@@ -11,14 +14,15 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
-use std::sync::OnceLock;
 
 use super::checked;
-use super::process::{Pid, exit_now, signal_me_when_my_parent_ends};
+use super::process::{Pid, exit_now};
 use super::signals::Inherited;
 use super::terminal::Terminal;
 use crate::exit::Exit;
-use crate::signal::Signal;
+use child::{die_with, enter, execute, lead, redirect, search};
+use environment::Addressed;
+pub use environment::{add_to_environment, environment};
 
 /// A program and all that it is started with.
 pub struct Program<'a> {
@@ -105,34 +109,6 @@ impl SpawnError {
 /// What the child writes to its parent when exec fails: errno and the number of the path.
 type Report = [i32; 2];
 
-/// What every program gets beside this process's own environment.
-static ADDED: OnceLock<Vec<CString>> = OnceLock::new();
-
-/// Gives these variables, `NAME=value` each, to every program that is started from now on. To be called once.
-pub fn add_to_environment(variables: Vec<CString>) {
-    // A second call could only be a test's.
-    let _ = ADDED.set(variables);
-}
-
-/// The environment that programs are started with: this process's own entry by entry, also what std::env passes over
-/// (entries without `=`), and what was added to it.
-pub fn environment() -> Vec<CString> {
-    unsafe extern "C" {
-        static environ: *const *const libc::c_char;
-    }
-    let mut entries = Vec::new();
-    // SAFETY: environ(7) is an array of C strings that ends with a null pointer; nothing in stead changes it.
-    unsafe {
-        let mut next = environ;
-        while let Some(entry) = next.as_ref().filter(|entry| !entry.is_null()) {
-            entries.push(CStr::from_ptr(*entry).to_owned());
-            next = next.add(1);
-        }
-    }
-    entries.extend(ADDED.get().into_iter().flatten().cloned());
-    entries
-}
-
 /// Starts the program and returns once it runs, or has failed to.
 pub fn spawn(program: &Program) -> Result<Pid, SpawnError> {
     let mut ends = [-1; 2];
@@ -202,49 +178,6 @@ fn fork(program: &Program, report: RawFd) -> io::Result<Pid> {
     Ok(Pid::new(child))
 }
 
-/// In the child: another directory than stead's own; one that is gone leaves it where it is.
-///
-/// # Safety
-/// Only between fork and exec.
-unsafe fn enter(directory: Option<&CStr>) {
-    if let Some(path) = directory {
-        // SAFETY: a C string; chdir is async-signal-safe.
-        unsafe { libc::chdir(path.as_ptr()) };
-    }
-}
-
-/// In the child: other standard streams than stead's own. No descriptor that they are made of is one of them, because
-/// stead leaves none of these closed.
-///
-/// # Safety
-/// Only between fork and exec.
-unsafe fn redirect(streams: &Streams) {
-    // SAFETY: each of these calls is async-signal-safe. What they make in place of the standard streams stays open.
-    unsafe {
-        if streams.reads_nothing {
-            let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-            libc::dup2(nothing, libc::STDIN_FILENO);
-        }
-        if let Some(output) = streams.output {
-            libc::dup2(output.as_raw_fd(), libc::STDOUT_FILENO);
-        }
-        if let Some(error) = streams.error {
-            libc::dup2(error.as_raw_fd(), libc::STDERR_FILENO);
-        }
-    }
-}
-
-/// In the child: has the kernel kill it when the thread that made it ends; false where that has ended by now.
-///
-/// # Safety
-/// Only between fork and exec.
-unsafe fn die_with(parent: Pid) -> bool {
-    // A kernel that does not know of it has no way to do it.
-    let _ = signal_me_when_my_parent_ends(Signal::KILL);
-    // SAFETY: getppid has no preconditions.
-    unsafe { libc::getppid() == parent.number() }
-}
-
 /// Becomes the program, with the signal state that it is given back; comes back only where that failed.
 pub fn replace(program: &Program) -> SpawnError {
     let (args, env) = (pointers(program.args), pointers(program.env));
@@ -269,65 +202,6 @@ pub fn find(paths: &[CString]) -> Result<(), SpawnError> {
     if found { Ok(()) } else { Err(SpawnError::exec(report)) }
 }
 
-/// In the child: its group or session, the terminal, the signals. A failure here (a terminal that is gone, say)
-/// is no reason not to run the program.
-///
-/// # Safety
-/// Only between fork and exec.
-unsafe fn lead(program: &Program) {
-    // SAFETY: each of these calls is async-signal-safe.
-    unsafe {
-        match program.leads {
-            Leads::Group => {
-                libc::setpgid(0, 0);
-                if let Some(terminal) = program.terminal {
-                    terminal.give_to(Pid::own());
-                }
-            }
-            Leads::Session => {
-                libc::setsid();
-                if let Some(terminal) = program.terminal {
-                    terminal.take();
-                }
-            }
-            Leads::Nothing => {}
-        }
-    }
-    program.inherited.restore();
-}
-
-/// In the child: executes the first path that can be, as execvp(3) searches; comes back with the reason if none can.
-///
-/// # Safety
-/// Only between fork and exec; `args` and `env` must end with a null pointer.
-unsafe fn execute(
-    program: &Program,
-    args: &[*const libc::c_char],
-    env: &[*const libc::c_char],
-) -> Report {
-    search(program.paths, |path| {
-        // SAFETY: C strings, and arrays of C strings that end with a null pointer.
-        unsafe {
-            libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr());
-            *libc::__errno_location()
-        }
-    })
-}
-
-/// Tries one path after the other as execvp(3) does: `attempt` gives the errno of each. Async-signal-safe where
-/// `attempt` is.
-fn search(paths: &[CString], mut attempt: impl FnMut(&CStr) -> i32) -> Report {
-    let mut report = [libc::ENOENT, 0];
-    for (path, number) in paths.iter().zip(0..) {
-        match attempt(path) {
-            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG if paths.len() > 1 => {}
-            libc::EACCES => report = [libc::EACCES, number],
-            errno => return [errno, number],
-        }
-    }
-    report
-}
-
 /// Reads what the child has to say; nothing means that its end of the pipe was closed by a successful exec.
 ///
 /// # Safety
@@ -343,60 +217,4 @@ unsafe fn read_report(reader: libc::c_int) -> Option<Report> {
 /// The strings as C wants them: their addresses, then a null pointer.
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
-}
-
-/// Variables of systemd's that tell by a pid whom the rest is for (sd_listen_fds(3), sd_watchdog_enabled(3)): where one
-/// names stead, it must name the child, whose pid is known in the child only.
-struct Addressed {
-    variables: [OwnPid; 2],
-}
-
-impl Addressed {
-    fn in_env(env: &[CString]) -> Self {
-        Self { variables: ["LISTEN_PID=", "WATCHDOG_PID="].map(|name| OwnPid::in_env(name, env)) }
-    }
-
-    /// In the child: puts its own pid into the environment. Async-signal-safe.
-    fn write_own(&mut self, env: &mut [*const libc::c_char]) {
-        for variable in &mut self.variables {
-            variable.write(env);
-        }
-    }
-}
-
-/// One of these variables, where it names stead.
-struct OwnPid {
-    name: &'static str,
-    place: Option<usize>,
-    text: [u8; 32],
-}
-
-impl OwnPid {
-    fn in_env(name: &'static str, env: &[CString]) -> Self {
-        let own = format!("{name}{}", Pid::own());
-        let place = env.iter().position(|entry| CStr::to_bytes(entry) == own.as_bytes());
-        Self { name, place, text: [0; 32] }
-    }
-
-    fn write(&mut self, env: &mut [*const libc::c_char]) {
-        let Some(slot) = self.place.and_then(|place| env.get_mut(place)) else {
-            return;
-        };
-        let (mut number, mut digits) = (Pid::own().number(), 0);
-        let mut reversed = [0; 10];
-        for (digit, place) in reversed.iter_mut().zip(1..) {
-            *digit = b'0' + (number % 10) as u8;
-            number /= 10;
-            digits = place;
-            if number == 0 {
-                break;
-            }
-        }
-        let text = self.name.as_bytes().iter().chain(reversed.iter().take(digits).rev());
-        // The zeroes behind it end it: the longest name and ten digits leave some.
-        for (to, from) in self.text.iter_mut().zip(text) {
-            *to = *from;
-        }
-        *slot = self.text.as_ptr().cast();
-    }
 }
