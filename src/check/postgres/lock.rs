@@ -14,9 +14,8 @@ use super::servers::Servers;
 use super::session::{Session, text};
 use crate::value::Wrong;
 
-/// How often it is looked whether a connection keeps its session while another one is in a transaction. PgBouncer gives
-/// out the session that was used last, so that once would do but for its other clients.
-const LOOKS: u32 = 3;
+/// How often it is looked whether a connection keeps its session. Once would do, but for the other clients of a pooler.
+const LOOKS: u32 = 5;
 
 /// What a holder says when it has taken the lock, and when it is done.
 const TAKEN: &str = "taken";
@@ -34,7 +33,7 @@ pub struct PostgresLock {
 pub struct PostgresSession {
     link: Session,
     /// The server's process that is this session.
-    backend: String,
+    backend: i32,
     key: i64,
 }
 
@@ -53,18 +52,19 @@ impl PostgresLock {
         progress: &Progress,
     ) -> Result<PostgresSession, ProbeError> {
         let (link, _) = self.servers.connect(Wanted::Primary, progress).await?;
-        let mut session = PostgresSession { link, backend: String::new(), key: name.key() };
+        let mut session = PostgresSession { link, backend: 0, key: name.key() };
         progress.enter(Stage::Query);
         session.ask(&settings(self.dead_after)).await?;
-        session.backend = session.ask_backend().await?;
+        session.backend = backend_of(&mut session.link).await?;
         self.refuse_shared(&mut session, progress).await?;
         session.ask(&format!("LISTEN {}", session.channel())).await?;
         Ok(session)
     }
 
     /// Fails where each transaction may get another session of the server, as behind PgBouncer in transaction mode:
-    /// such a lock would be anybody's. A second connection, in a transaction, gets a session that the first one thinks
-    /// its own, or takes it from it.
+    /// such a lock would be anybody's. A second connection, in a transaction, gets the session that the first one thinks
+    /// its own, or takes it from it. Afterwards the first one gets the second one's, where that is given out first which
+    /// was used last; where they are given out in turn, it gets another one each time.
     async fn refuse_shared(
         &self,
         session: &mut PostgresSession,
@@ -74,12 +74,14 @@ impl PostgresLock {
         for _ in 0..LOOKS {
             // In statement mode there is no transaction.
             other.ask("BEGIN").await.map_err(|_| shared())?;
-            let others = other.ask(BACKEND).await.map_err(failed)?;
-            let own = session.ask_backend().await?;
-            if own != session.backend || text(&others, 0) == Some(&own) {
+            // Where this is the pool's only session, the first one would wait for it.
+            if backend_of(&mut other).await? == session.backend {
                 return Err(shared());
             }
+            session.must_be_itself().await?;
             other.ask("COMMIT").await.map_err(failed)?;
+            session.must_be_itself().await?;
+            session.must_be_itself().await?;
         }
         other.close().await;
         Ok(())
@@ -88,6 +90,17 @@ impl PostgresLock {
 
 /// Which process of the server answers.
 const BACKEND: &str = "SELECT pg_catalog.pg_backend_pid()";
+
+async fn backend_of(link: &mut Session) -> Result<i32, ProbeError> {
+    let row = link.ask(BACKEND).await.map_err(failed)?;
+    backend(text(&row, 0))
+}
+
+/// A process of the server, as an answer names it.
+fn backend(text: Option<&str>) -> Result<i32, ProbeError> {
+    let process = text.and_then(|text| text.parse().ok());
+    process.ok_or_else(|| ProbeError::new(Class::Protocol, "an answer without the session"))
+}
 
 fn shared() -> ProbeError {
     let text = "a pooler that gives each transaction another session, in which no lock can be held: name the database \
@@ -125,12 +138,15 @@ impl PostgresSession {
         progress: &Progress,
     ) -> Result<Option<Taken>, ProbeError> {
         progress.enter(Stage::Query);
-        let key = self.key;
+        let (key, own) = (self.key, self.backend);
+        // Not by another session: a pooler would keep it for hours, and the lock with it.
         let query = format!(
-            "SELECT CASE WHEN pg_catalog.pg_try_advisory_lock({key}) THEN pg_catalog.txid_current() END"
+            "SELECT backend, CASE WHEN backend = {own} THEN CASE WHEN pg_catalog.pg_try_advisory_lock({key}) \
+             THEN pg_catalog.txid_current() END END FROM (SELECT pg_catalog.pg_backend_pid() AS backend) AS session"
         );
         let row = self.link.ask(&query).await.map_err(failed)?;
-        let Some(fence) = text(&row, 0) else { return Ok(None) };
+        self.must_be(backend(text(&row, 0))?)?;
+        let Some(fence) = text(&row, 1) else { return Ok(None) };
         let fence = fence.parse().map_err(|_| ProbeError::new(Class::Protocol, "no number"))?;
         // It was heard before the answer: who releases says so, and is understood to have, before the lock is free.
         let was_released = self.link.heard.as_deref() == Some(RELEASED);
@@ -158,12 +174,12 @@ impl PostgresSession {
         );
         let row = self.link.ask(&query).await.map_err(failed)?;
         progress.enter(Stage::State);
-        match (text(&row, 0), text(&row, 1), text(&row, 2)) {
-            (Some(backend), ..) if backend != self.backend => Err(shared()),
-            (_, Some("t"), _) => {
+        self.must_be(backend(text(&row, 0))?)?;
+        match (text(&row, 1), text(&row, 2)) {
+            (Some("t"), _) => {
                 Err(ProbeError::new(Class::WrongRole, "the server is not the primary any more"))
             }
-            (_, _, Some("t")) => Ok(()),
+            (_, Some("t")) => Ok(()),
             _ => Err(ProbeError::new(Class::NotHeld, "the session does not hold the lock")),
         }
     }
@@ -195,9 +211,13 @@ impl PostgresSession {
         self.link.ask(query).await.map(drop).map_err(failed)
     }
 
-    async fn ask_backend(&mut self) -> Result<String, ProbeError> {
-        let row = self.link.ask(BACKEND).await.map_err(failed)?;
-        let backend = text(&row, 0).map(str::to_owned);
-        backend.ok_or_else(|| ProbeError::new(Class::Protocol, "an answer without the session"))
+    /// Fails where another session of the server answers than the one that this connection was given.
+    async fn must_be_itself(&mut self) -> Result<(), ProbeError> {
+        let backend = backend_of(&mut self.link).await?;
+        self.must_be(backend)
+    }
+
+    fn must_be(&self, backend: i32) -> Result<(), ProbeError> {
+        if backend == self.backend { Ok(()) } else { Err(shared()) }
     }
 }

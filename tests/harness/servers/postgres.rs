@@ -160,17 +160,8 @@ impl Postgres {
 
     /// A session of the superuser's that has run this, with or without success, and stays until it is dropped.
     pub fn session(&self, query: &str) -> Session {
-        let mut psql = Command::new("psql");
-        psql.args(["-X", "-q", "-o", "/dev/null"]).arg(self.url("postgres"));
-        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut session =
-            Session(psql.spawn().expect("psql, of the Debian package postgresql-client-15"));
-        let input = session.0.stdin.as_mut().expect("its input");
-        writeln!(input, "{query};\n\\echo done").expect("a query");
-        let mut said = String::new();
-        let output = session.0.stdout.as_mut().expect("its output");
-        BufReader::new(output).read_line(&mut said).expect("the query's end");
-        assert_eq!(said, "done\n", "{query}");
+        let mut session = Session::begin(&self.url("postgres"));
+        session.run(query);
         session
     }
 
@@ -208,6 +199,28 @@ impl Postgres {
 
 /// A session that is open.
 pub struct Session(Child);
+
+impl Session {
+    fn begin(url: &str) -> Self {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-o", "/dev/null"]).arg(url);
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self(psql.spawn().expect("psql, of the Debian package postgresql-client-15"))
+    }
+
+    /// Waits for its end, good or bad.
+    pub fn run(&mut self, query: &str) {
+        self.say(&format!("{query};\n\\echo done"));
+        let mut said = String::new();
+        let output = self.0.stdout.as_mut().expect("its output");
+        BufReader::new(output).read_line(&mut said).expect("the query's end");
+        assert_eq!(said, "done\n", "{query}");
+    }
+
+    fn say(&mut self, lines: &str) {
+        writeln!(self.0.stdin.as_mut().expect("its input"), "{lines}").expect("lines");
+    }
+}
 
 impl Drop for Session {
     fn drop(&mut self) {
@@ -253,6 +266,23 @@ impl PgBouncer {
         done(as_postgres("/usr/sbin/pgbouncer").args(["-q", "-d"]).arg(home.join("settings")));
         assert!(until(LIMIT, || this.pid().is_some()), "pgbouncer has not started");
         this
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        format!("postgres://app:{PASSWORD}@127.0.0.1:{}/shop", self.port)
+    }
+
+    /// A client of it, until it is dropped.
+    pub fn client(&self) -> Session {
+        Session::begin(&self.url())
+    }
+
+    /// A client that has one short transaction after the other.
+    pub fn busy_client(&self) -> Session {
+        let mut client = self.client();
+        client.say("SELECT pg_sleep(0.002) \\watch 0.001");
+        client
     }
 
     fn pid(&self) -> Option<i32> {
