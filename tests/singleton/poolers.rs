@@ -62,8 +62,15 @@ fn a_pool_of_transactions_is_found_out_though_another_client_took_a_session_for_
     let mut stead = replica(&url, &journal, "one").start();
     assert_eq!(stead.wait_exit(LIMIT), 64);
     assert!(journal.holders().is_empty());
-    // Nor has a session of the pool been left with it.
+    // Nor has a session of the pool, which others use after stead, been left with it, or with stead's settings.
     assert_eq!(server.query(HELD), "0");
+    let mut holding = Vec::new();
+    for mut client in [pooler.client(), pooler.client(), pooler.client()] {
+        assert_eq!(pooler.query("SHOW statement_timeout"), "0");
+        // The next question is another session's.
+        client.run("BEGIN");
+        holding.push(client);
+    }
 }
 
 #[test]

@@ -54,9 +54,10 @@ impl PostgresLock {
         let (link, _) = self.servers.connect(Wanted::Primary, progress).await?;
         let mut session = PostgresSession { link, backend: 0, key: name.key() };
         progress.enter(Stage::Query);
-        session.ask(&settings(self.dead_after)).await?;
         session.backend = backend_of(&mut session.link).await?;
         self.refuse_shared(&mut session, progress).await?;
+        // Not before: a pool's sessions would keep them, and the app's next statement would have them.
+        session.ask(&settings(self.dead_after)).await?;
         session.ask(&format!("LISTEN {}", session.channel())).await?;
         Ok(session)
     }

@@ -153,9 +153,7 @@ impl Postgres {
 
     /// The answer to a query of the superuser's.
     pub fn query(&self, query: &str) -> String {
-        let mut psql = Command::new("psql");
-        psql.args(["-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", query]).arg(self.url("postgres"));
-        done(&mut psql).trim().to_owned()
+        ask(&self.url("postgres"), query)
     }
 
     /// A session of the superuser's that has run this, with or without success, and stays until it is dropped.
@@ -273,6 +271,11 @@ impl PgBouncer {
         format!("postgres://app:{PASSWORD}@127.0.0.1:{}/shop", self.port)
     }
 
+    /// The answer to a query through it.
+    pub fn query(&self, query: &str) -> String {
+        ask(&self.url(), query)
+    }
+
     /// A client of it, until it is dropped.
     pub fn client(&self) -> Session {
         Session::begin(&self.url())
@@ -300,6 +303,12 @@ impl Drop for PgBouncer {
         let _ = sys::kill(pid, libc::SIGTERM);
         let _ = until(LIMIT, || !processes::is_alive(pid));
     }
+}
+
+fn ask(url: &str, query: &str) -> String {
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", query]).arg(url);
+    done(&mut psql).trim().to_owned()
 }
 
 /// A program that runs as the user `postgres`.
