@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::app::{Answer, App, Serve, idle, stubborn};
 use crate::faults::{Fault, Server};
-use crate::hardening::{descriptors, resident_kib};
+use crate::hardening::{anonymous_kib, descriptors};
 use crate::harness::http::request;
 use crate::harness::{LIMIT, Running, Scratch, free_port, processes, until};
 use crate::network::in_own_network;
@@ -299,7 +299,7 @@ fn ten_thousand_rounds_leave_no_thread_descriptor_or_memory_behind() {
     }
     let stead = stead.serve();
     let rounds = || (0..in_parallel).map(|n| attempts(&stead, &format!("round{n}"))).sum::<u64>();
-    let of = || (resident_kib(stead.pid()), descriptors(stead.pid()));
+    let of = || (anonymous_kib(stead.pid()), descriptors(stead.pid()));
     assert!(until(LIMIT, || rounds() >= 2000));
     let (memory, _) = of();
     assert!(until(3 * LIMIT, || rounds() >= 12_000), "{} rounds", rounds());

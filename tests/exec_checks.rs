@@ -275,7 +275,7 @@ fn stead_wait(urls: &[&str]) -> std::process::Command {
 fn a_heartbeat_is_up_while_it_is_fresh() {
     let scratch = Scratch::new();
     let beat = scratch.file("beat", "", 0o600);
-    let url = format!("file://{}?stead_younger_than=1s&stead_interval=100ms", beat.display());
+    let url = format!("file://{}?stead_younger_than=3s&stead_interval=100ms", beat.display());
     let stead = idle().env("STEAD_CHECK_WORKER", url).serve();
     assert!(reaches(&stead, "worker", "up")["detail"]["age_s"].is_number());
     assert_eq!(reaches(&stead, "worker", "down")["class"], "file_too_old");
