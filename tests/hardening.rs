@@ -22,9 +22,18 @@ const HEADER_TIME: Duration = Duration::from_secs(2);
 pub const GET: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 pub const HALF: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: local";
 
-/// Memory that is a process's own, in KiB: without what is mapped from files, of which stead lets go from time to time.
+/// Resident memory of a process, in KiB.
+pub fn resident_kib(pid: i32) -> u64 {
+    memory_kib(pid, "VmRSS")
+}
+
+/// What of it is not mapped from files, in KiB.
 pub fn anonymous_kib(pid: i32) -> u64 {
-    let text = crate::harness::processes::status(pid, "RssAnon").expect("a living process");
+    memory_kib(pid, "RssAnon")
+}
+
+fn memory_kib(pid: i32, kind: &str) -> u64 {
+    let text = crate::harness::processes::status(pid, kind).expect("a living process");
     let number = text.split(' ').next().and_then(|n| n.parse().ok());
     number.expect("a number of KiB")
 }
@@ -161,7 +170,7 @@ fn idle_kept_connections_lock_nobody_out() {
 #[test]
 fn clients_that_never_read_lock_nobody_out() {
     let stead = answering();
-    let before = anonymous_kib(stead.pid());
+    let before = resident_kib(stead.pid());
     let deaf: Vec<TcpStream> = (0..CONNECTIONS + 32)
         .map(|_| {
             let stream = connect(stead.port()).unwrap();
@@ -175,7 +184,7 @@ fn clients_that_never_read_lock_nobody_out() {
         is_answered(&stead);
     }
     assert!(connections(&stead) <= CONNECTIONS);
-    let grown = anonymous_kib(stead.pid()).saturating_sub(before);
+    let grown = resident_kib(stead.pid()).saturating_sub(before);
     assert!(grown < 8 * 1024, "grown by {grown} KiB");
     drop(deaf);
     is_answered(&stead);
@@ -265,7 +274,7 @@ fn a_head_of_more_than_8_kib_is_refused_and_a_smaller_one_is_read() {
 #[test]
 fn a_body_is_not_read_and_never_taken_for_a_request() {
     let stead = answering();
-    let before = anonymous_kib(stead.pid());
+    let before = resident_kib(stead.pid());
     let post = b"POST /readyz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
     let mut stream = connect(stead.port()).unwrap();
     stream.write_all(post).unwrap();
@@ -280,7 +289,7 @@ fn a_body_is_not_read_and_never_taken_for_a_request() {
     let block = [b'b'; 65536];
     let taken = (0..800).take_while(|_| stream.write_all(&block).is_ok()).count();
     assert!(taken < 400, "{taken} blocks of 64 KiB were taken");
-    let grown = anonymous_kib(stead.pid()).saturating_sub(before);
+    let grown = resident_kib(stead.pid()).saturating_sub(before);
     assert!(grown < 4 * 1024, "grown by {grown} KiB");
 
     let inner = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";

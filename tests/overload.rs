@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::app::{Answer, App, Serve, idle};
-use crate::hardening::{GET, HALF, SlowClients, anonymous_kib, connections, descriptors};
+use crate::hardening::{GET, HALF, SlowClients, connections, descriptors, resident_kib};
 use crate::harness::http::{connect, exchange};
 use crate::harness::{LIMIT, Running, Stead, processes, until};
 use crate::protocol::{answering, is_answered, read_answer};
@@ -133,7 +133,7 @@ fn signals_come_first_while_a_thousand_clients_are_slow_and_a_check_hangs() {
 fn five_thousand_connections_leave_no_descriptor_and_little_memory() {
     let stead = answering();
     assert!(until(LIMIT, || connections(&stead) == 0));
-    let (open, before) = (descriptors(stead.pid()), anonymous_kib(stead.pid()));
+    let (open, before) = (descriptors(stead.pid()), resident_kib(stead.pid()));
     for number in 0..5000 {
         let Ok(mut stream) = connect(stead.port()) else {
             panic!("connection {number} was refused");
@@ -157,8 +157,8 @@ fn five_thousand_connections_leave_no_descriptor_and_little_memory() {
     let settled = until(LIMIT, || descriptors(stead.pid()) <= open);
     let left = descriptors(stead.pid());
     assert!(settled, "{left} descriptors, and {open} before");
-    let after = anonymous_kib(stead.pid());
-    println!("anonymous: {before} KiB before, {after} KiB after 5,000 connections");
+    let after = resident_kib(stead.pid());
+    println!("resident: {before} KiB before, {after} KiB after 5,000 connections");
     assert!(after < before + 2048, "{before} KiB before, {after} KiB after");
     is_answered(&stead);
 }

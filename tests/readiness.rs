@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::app::{Answer, App, Serve, idle, stubborn};
-use crate::hardening::anonymous_kib;
+use crate::hardening::resident_kib;
 use crate::harness::{LIMIT, Running, Scratch, Stead, free_port, until};
 
 /// Within this a check at its defaults is down after its app has gone: DESIGN, "Checks".
@@ -282,7 +282,7 @@ fn an_answer_without_end_is_judged_by_its_status_and_fills_no_memory() {
     let stead = headers.watched_at("/").serve();
     failure_of(&stead, "app-url");
     assert_eq!(stead.status("/readyz"), 503);
-    let rss = anonymous_kib(stead.pid());
+    let rss = resident_kib(stead.pid());
     assert!(rss < 16 * 1024, "{rss} KiB");
 }
 
