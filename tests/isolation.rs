@@ -35,6 +35,51 @@ pub fn wait_exit_of_frozen(stead: &mut Running, frozen: &mut Frozen) -> i32 {
 }
 
 #[test]
+fn probes_are_answered_while_the_checks_have_no_thread() {
+    let mut stead = busy(Stead::example("print_signals").args(["--exit-on", "15:0"])).start();
+    stead.wait_ready();
+    wait_for_other_threads(&stead);
+    let frozen = Frozen::named(stead.pid(), "stead-http");
+    assert_eq!(frozen.count(), 1);
+    // Many more than there are threads which accept, and so each of them several times.
+    for _ in 0..50 {
+        assert_eq!(stead.status("/livez"), 200);
+        assert_eq!(stead.status("/readyz"), 503);
+    }
+    drop(frozen);
+    stead.signal(libc::SIGTERM);
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+}
+
+#[test]
+fn each_probe_is_answered_by_the_thread_that_has_slept_longest() {
+    let mut stead = busy(Stead::example("print_signals").args(["--exit-on", "15:0"])).start();
+    stead.wait_ready();
+    wait_for_other_threads(&stead);
+    let threads = processes::threads_named(stead.pid(), "stead-accept");
+    assert!(threads.len() > 1, "{threads:?}");
+    let sleeps = |thread: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{}/task/{thread}/status", stead.pid()));
+        let status = status.expect("the state of a thread");
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).expect("how often it has slept")
+    };
+    let before: Vec<u64> = threads.iter().map(sleeps).collect();
+    // Each is asked once the one before it waits again.
+    for _ in &threads {
+        assert_eq!(stead.status("/livez"), 200);
+        let waits = |thread: &i32| processes::state(*thread) == Some('S');
+        assert!(until(LIMIT, || threads.iter().all(waits)));
+    }
+    let after: Vec<u64> = threads.iter().map(sleeps).collect();
+    for (before, after) in before.iter().zip(&after) {
+        assert!(after > before, "{threads:?} have slept {before:?} times, then {after:?}");
+    }
+    stead.signal(libc::SIGTERM);
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+}
+
+#[test]
 fn signals_go_through_while_every_other_thread_is_held() {
     for place in Place::BOTH {
         let child = Stead::example("print_signals").args(["--exit-on", "15:6"]).place(place);

@@ -1,5 +1,6 @@
 //! Zombies: every orphan is reaped at once, however many end together, and nobody notices.
 
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -88,6 +89,60 @@ fn reaping_ten_thousand_orphans_delays_no_probe_past_50_ms() {
         stead.signal(libc::SIGTERM);
         assert_eq!(stead.wait_exit(LIMIT), 0);
     }
+}
+
+#[test]
+fn ten_thousand_orphans_that_end_together_delay_no_probe_past_50_ms() {
+    // While they still run, they want the processors as much as stead does. What else wants them can only add to it, so
+    // one series of storms of a few must do; a series has several, because one alone may go well by chance.
+    let mut series: Vec<Vec<Duration>> = Vec::new();
+    let is_good = |storms: &Vec<Duration>| storms.iter().all(|it| *it < Duration::from_millis(50));
+    while !series.last().is_some_and(is_good) {
+        assert!(series.len() < 5, "the slowest answers of each storm took {series:?}");
+        series.push((0..3).map(|_| slowest_probe_of_a_storm()).collect());
+    }
+}
+
+/// The longest that a probe took while ten thousand orphans ended together. They come ten times as often as a platform's
+/// most frequent, each with a connection of its own.
+fn slowest_probe_of_a_storm() -> Duration {
+    let mut stead = with_orphans(Place::Subreaper);
+    assert_eq!(stead.status("/livez"), 200);
+    let (port, over) = (stead.port(), AtomicBool::new(false));
+    let slowest = thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            // It must not wait for its own turn among the ten thousand.
+            sys::come_first().expect("real-time priority, which root has");
+            let mut slowest = Duration::ZERO;
+            while !over.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(100));
+                slowest = slowest.max(answer_time(port));
+            }
+            slowest
+        });
+        sys::kill(stead.child_pid(), libc::SIGUSR1).expect("signalling the child");
+        stead.wait_for_line(Duration::from_secs(60), |line| line == "gone");
+        wait_until_reaped(&stead);
+        over.store(true, Ordering::Relaxed);
+        asking.join().expect("the client")
+    });
+    stead.signal(libc::SIGTERM);
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+    slowest
+}
+
+/// How long the answer to a probe takes, from its connection on; it comes in one piece.
+fn answer_time(port: u16) -> Duration {
+    let from = Instant::now();
+    let mut stream = http::connect(port).expect("a connection");
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).expect("asking");
+    let mut answer = [0; 4096];
+    let length = stream.read(&mut answer).expect("the answer");
+    let time = from.elapsed();
+    let answer = http::Response::parse(&answer[..length]).expect("a whole answer");
+    assert_eq!((answer.status, answer.body.ends_with('}')), (200, true));
+    time
 }
 
 #[test]

@@ -29,7 +29,7 @@ const REST: Duration = Duration::from_millis(100);
 
 /// The thread's name.
 const NAME: &str = "stead-http";
-/// The name of the threads on which it has calls that block.
+/// The name of those on which it has calls that block.
 const CALLS: &str = "stead-call";
 
 /// What the endpoints are made of.
@@ -130,7 +130,7 @@ fn silence_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
-        if !thread.name().is_some_and(|name| [NAME, CALLS].contains(&name)) {
+        if !thread.name().is_some_and(|name| [NAME, CALLS, http::ACCEPTS].contains(&name)) {
             report(panic);
         }
     }));

@@ -17,6 +17,7 @@ pub mod sockets;
 pub mod spawn;
 pub mod tcp;
 pub mod terminal;
+pub mod threads;
 pub mod tree;
 
 #[cfg(test)]

@@ -63,3 +63,12 @@ pub fn threads_of(pid: i32) -> Vec<i32> {
     let entries = fs::read_dir(format!("/proc/{pid}/task")).expect("the threads of a process");
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
+
+/// Those of its threads that are named so.
+pub fn threads_named(pid: i32, name: &str) -> Vec<i32> {
+    let is_named = |thread: &i32| {
+        let its = fs::read_to_string(format!("/proc/{pid}/task/{thread}/comm"));
+        its.is_ok_and(|its| its.trim_end() == name)
+    };
+    threads_of(pid).into_iter().filter(is_named).collect()
+}

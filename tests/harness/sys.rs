@@ -165,6 +165,13 @@ pub fn stop_background_writers(terminal: &impl AsRawFd) -> Result<()> {
     }
 }
 
+/// Gives this thread the processor before all that is scheduled normally; sched(7). Needs root, or `CAP_SYS_NICE`.
+pub fn come_first() -> Result<()> {
+    let priority = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the parameter is valid for the call.
+    checked(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) }).map(drop)
+}
+
 /// Threads of another process that do not run, held by ptrace(2); they go on when this is dropped.
 /// All calls must come from the thread that made it.
 pub struct Frozen(Vec<i32>);
@@ -175,6 +182,15 @@ impl Frozen {
         let threads = super::processes::threads_of(pid);
         let mut frozen = Self(Vec::new());
         for thread in threads.into_iter().filter(|thread| *thread != pid) {
+            frozen.hold(thread).unwrap_or_else(|e| panic!("cannot hold thread {thread}: {e}"));
+        }
+        frozen
+    }
+
+    /// Holds the threads of the process that are named so.
+    pub fn named(pid: i32, name: &str) -> Self {
+        let mut frozen = Self(Vec::new());
+        for thread in super::processes::threads_named(pid, name) {
             frozen.hold(thread).unwrap_or_else(|e| panic!("cannot hold thread {thread}: {e}"));
         }
         frozen

@@ -1,0 +1,134 @@
+//! The threads that accept connections. Whoever accepts one gives it its first answer at once, if the request is there:
+//! what waits after that is the runtime's, beside the checks.
+//!
+//! On a machine that is busy, a thread that has used a processor comes behind all others that want one, and one that has
+//! slept comes among the first (Linux' documentation, scheduler/sched-eevdf). So these threads do nothing else, there are
+//! some of them, and the kernel wakes the one that has slept longest: a probe's answer does not wait until each of ten
+//! thousand processes has had its turn.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::connections::{Activity, Connections};
+use super::routes::Peer;
+use super::stream::Stream;
+use super::{Server, answer};
+use crate::sys::{descriptors, threads};
+
+/// How many threads accept: so many answers are to be had at once. Each costs some 20 KiB.
+const THREADS: usize = 8;
+/// The name of each.
+pub const NAME: &str = "stead-accept";
+/// Enough for the page and the metrics of all checks; only what is touched counts.
+const STACK: usize = 512 * 1024;
+/// The processor time of an answer whose code is mapped anew: 0.2 to 0.4 ms, among ten thousand processes that end.
+const SLICE: Duration = Duration::from_micros(500);
+/// The rest of a thread that was not alone in answering, so that a flood of connections gets about one thread's share of
+/// the processors, and not that of all.
+const TURN: Duration = Duration::from_millis(10);
+/// How long one connection at a time is waited for whose request is still under way. Any other is the runtime's.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// The wait after an error of accept, doubled with each up to the second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// What all of them share.
+struct Door {
+    listener: TcpListener,
+    server: Arc<Server>,
+    connections: Connections,
+    runtime: Handle,
+    /// Whether a thread waits for a request.
+    waiting: AtomicBool,
+    /// How many threads answer now.
+    answering: AtomicUsize,
+}
+
+/// Starts the threads; fails where not one can be had. To be called inside the runtime.
+pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {
+    let connections = Connections::within(descriptors::limit());
+    let door = Arc::new(Door {
+        listener,
+        server,
+        connections,
+        runtime: Handle::current(),
+        waiting: AtomicBool::new(false),
+        answering: AtomicUsize::new(0),
+    });
+    let start_one = || {
+        let door = door.clone();
+        let thread = thread::Builder::new().name(NAME.to_owned()).stack_size(STACK);
+        thread.spawn(move || door.attend())
+    };
+    start_one()?;
+    // Where the number of processes is limited, fewer do.
+    (1..THREADS).map_while(|_| start_one().ok()).for_each(drop);
+    Ok(())
+}
+
+impl Door {
+    fn attend(&self) {
+        threads::ask_for_short_slices(SLICE);
+        let _inside = self.runtime.enter();
+        let mut pause = PAUSES.0;
+        loop {
+            match self.listener.accept() {
+                Ok((stream, address)) => {
+                    pause = PAUSES.0;
+                    self.welcome(stream, address);
+                }
+                Err(_) => {
+                    // No descriptor or no memory is left: the oldest idle connection gives its own back.
+                    self.connections.evict();
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+            }
+        }
+    }
+
+    /// Sees to a connection: its first answer, and a task for what comes after that.
+    fn welcome(&self, stream: TcpStream, address: SocketAddr) {
+        let peer = Peer::of(&stream, address);
+        let activity = self.connections.expect();
+        self.wait_for_request(&stream);
+        let is_alone = self.answering.fetch_add(1, Ordering::Relaxed) == 0;
+        let rest = Stream::new(stream).ok().and_then(|it| self.serve(it, peer, activity.clone()));
+        self.answering.fetch_sub(1, Ordering::Relaxed);
+        self.connections.settle(activity, rest.map(|rest| self.runtime.spawn(rest)));
+        if !is_alone {
+            thread::sleep(TURN);
+        }
+    }
+
+    /// A request comes right behind its connection: who waits for it wakes nobody else.
+    fn wait_for_request(&self, stream: &TcpStream) {
+        if self.waiting.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        // Whatever comes of it is found again when it is read.
+        let _ = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.peek(&mut [0]));
+        self.waiting.store(false, Ordering::Relaxed);
+    }
+
+    /// Does what can be done for a connection without waiting, and gives what is left.
+    fn serve(
+        &self,
+        stream: Stream,
+        peer: Peer,
+        activity: Activity,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let mut served = Box::pin(answer(stream, peer, self.server.clone(), activity));
+        let mut context = Context::from_waker(Waker::noop());
+        // A panic is the end of one connection, here as in a task.
+        let first = catch_unwind(AssertUnwindSafe(|| served.as_mut().poll(&mut context)));
+        first.is_ok_and(|first| first.is_pending()).then_some(served)
+    }
+}
