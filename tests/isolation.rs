@@ -56,21 +56,25 @@ fn each_probe_is_answered_by_the_thread_that_has_slept_longest() {
     let mut stead = busy(Stead::example("print_signals").args(["--exit-on", "15:0"])).start();
     stead.wait_ready();
     wait_for_other_threads(&stead);
-    let threads = processes::threads_named(stead.pid(), "stead-accept");
-    assert!(threads.len() > 1, "{threads:?}");
+    // Each starts the next when it has answered for the first time.
+    let accepting = || processes::threads_named(stead.pid(), "stead-accept");
+    assert!(until(LIMIT, || stead.status("/livez") == 200 && accepting().len() == 8));
+    let threads = accepting();
     let sleeps = |thread: &i32| {
         let status = std::fs::read_to_string(format!("/proc/{}/task/{thread}/status", stead.pid()));
         let status = status.expect("the state of a thread");
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
         line.and_then(|count| count.trim().parse::<u64>().ok()).expect("how often it has slept")
     };
+    let all_wait = || threads.iter().all(|thread| processes::state(*thread) == Some('S'));
+    assert!(until(LIMIT, all_wait));
     let before: Vec<u64> = threads.iter().map(sleeps).collect();
     // Each is asked once the one before it waits again.
     for _ in &threads {
+        assert!(until(LIMIT, all_wait));
         assert_eq!(stead.status("/livez"), 200);
-        let waits = |thread: &i32| processes::state(*thread) == Some('S');
-        assert!(until(LIMIT, || threads.iter().all(waits)));
     }
+    assert!(until(LIMIT, all_wait));
     let after: Vec<u64> = threads.iter().map(sleeps).collect();
     for (before, after) in before.iter().zip(&after) {
         assert!(after > before, "{threads:?} have slept {before:?} times, then {after:?}");

@@ -107,7 +107,9 @@ fn ten_thousand_orphans_that_end_together_delay_no_probe_past_50_ms() {
 /// most frequent, each with a connection of its own.
 fn slowest_probe_of_a_storm() -> Duration {
     let mut stead = with_orphans(Place::Subreaper);
-    assert_eq!(stead.status("/livez"), 200);
+    // As it is once it has been asked for a while.
+    let accepting = || processes::threads_named(stead.pid(), "stead-accept").len();
+    assert!(until(LIMIT, || stead.status("/livez") == 200 && accepting() == 8));
     let (port, over) = (stead.port(), AtomicBool::new(false));
     let slowest = thread::scope(|scope| {
         let asking = scope.spawn(|| {

@@ -202,6 +202,27 @@ pub fn probe_until(stop: &AtomicBool, port: u16) -> io::Result<Samples> {
     Ok(samples)
 }
 
+/// Asks the server for so long as nobody says stop, with a pause before each question and a connection for each: how long
+/// each answer took, from its connection on. The one who asks comes before all that is scheduled normally.
+pub fn probe_apart(stop: &AtomicBool, port: u16, pause: Duration) -> io::Result<Samples> {
+    sys::come_first()?;
+    let mut samples = Samples::default();
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(pause);
+        let before = sys::now();
+        ask(port)?;
+        samples.add(sys::now() - before);
+    }
+    Ok(samples)
+}
+
+/// Asks the server once, with a connection for that, and waits for the whole answer.
+pub fn ask(port: u16) -> io::Result<()> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    read_answer(&mut BufReader::new(stream))
+}
+
 fn read_answer(answers: &mut impl BufRead) -> io::Result<()> {
     let mut length = 0;
     let mut line = String::new();

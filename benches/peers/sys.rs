@@ -111,6 +111,14 @@ fn pin(cpus: &[usize]) -> io::Result<()> {
     succeeded(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) }).map(drop)
 }
 
+/// Gives this thread the processor before all that is scheduled normally; needs root (sched(7)).
+pub fn come_first() -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the parameter is valid for the call.
+    succeeded(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) })
+        .map(drop)
+}
+
 /// Keeps SIGUSR1 from its default action, so that `next_usr1` can take it.
 pub fn block_usr1() {
     let set = usr1();

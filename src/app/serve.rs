@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::warn;
 
 use super::Failure;
 use crate::check::registry::{Check, Registry};
@@ -61,7 +60,7 @@ type Over = Arc<AtomicBool>;
 /// Starts the thread with the checks alone.
 pub(super) fn watch_alone(checks: Vec<Check>) -> Result<Serving, Failure> {
     let begin = |over: Over| Registry::start(checks, move || !over.load(Ordering::Relaxed));
-    Serving::start(begin, |_| std::future::pending())
+    Serving::start(begin, |_| Ok(std::future::pending()))
 }
 
 /// Starts the thread with the checks and the endpoints. Without a listener it ends when the child has been started:
@@ -86,19 +85,20 @@ pub(super) fn serve(listener: Option<TcpListener>, plan: Plan) -> Result<Serving
         }
         app.and(checks)
     };
-    Serving::start(begin, move |registry| async move {
-        let Some(listener) = listener else {
-            started(phase).await;
-            registry.closing().close().await;
-            if lasts {
-                std::future::pending::<()>().await;
-            }
-            return;
-        };
+    let Some(listener) = listener else {
+        return Serving::start(begin, move |registry| {
+            Ok(async move {
+                started(phase).await;
+                registry.closing().close().await;
+                if lasts {
+                    std::future::pending::<()>().await;
+                }
+            })
+        });
+    };
+    Serving::start(begin, move |registry| {
         let view = View { phase, notified, registry, labels, details, supervisor };
-        if let Err(error) = http::serve(listener, view, memory::give_back).await {
-            warn!(%error, "endpoints ended");
-        }
+        http::serve(listener, view, memory::give_back)
     })
 }
 
@@ -139,22 +139,24 @@ fn silence_panics() {
 impl Serving {
     fn start<F>(
         begin: impl FnOnce(Over) -> Registry,
-        work: impl FnOnce(Registry) -> F + Send + 'static,
+        work: impl FnOnce(Registry) -> io::Result<F>,
     ) -> Result<Self, Failure>
     where
-        F: Future<Output = ()>,
+        F: Future<Output = ()> + Send + 'static,
     {
         let runtime = runtime().map_err(Failure::system("start the endpoints"))?;
         names::use_files_and_dns_only();
         let over = Over::default();
-        let registry = {
-            let _inside = runtime.enter();
-            begin(over.clone())
-        };
-        let serving = Self { runtime: runtime.handle().clone(), registry: registry.clone(), over };
         silence_panics();
+        let (registry, work) = {
+            let _inside = runtime.enter();
+            let registry = begin(over.clone());
+            let work = work(registry.clone()).map_err(Failure::system("start the endpoints"))?;
+            (registry, work)
+        };
+        let serving = Self { runtime: runtime.handle().clone(), registry, over };
         let thread = std::thread::Builder::new().name(NAME.to_owned());
-        let started = thread.stack_size(512 * 1024).spawn(move || runtime.block_on(work(registry)));
+        let started = thread.stack_size(512 * 1024).spawn(move || runtime.block_on(work));
         started.map_err(Failure::system("start the thread of the endpoints"))?;
         Ok(serving)
     }

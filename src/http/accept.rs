@@ -8,6 +8,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,7 +25,7 @@ use super::{Server, answer};
 use crate::sys::{descriptors, threads};
 
 /// How many threads accept: so many answers are to be had at once. Each costs some 20 KiB.
-const THREADS: usize = 8;
+const THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 /// The name of each.
 pub const NAME: &str = "stead-accept";
 /// Enough for the page and the metrics of all checks; only what is touched counts.
@@ -51,7 +52,7 @@ struct Door {
     answering: AtomicUsize,
 }
 
-/// Starts the threads; fails where not one can be had. To be called inside the runtime.
+/// Starts the first of the threads. To be called inside the runtime.
 pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {
     let connections = Connections::within(descriptors::limit());
     let door = Arc::new(Door {
@@ -62,27 +63,31 @@ pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()
         waiting: AtomicBool::new(false),
         answering: AtomicUsize::new(0),
     });
-    let start_one = || {
-        let door = door.clone();
-        let thread = thread::Builder::new().name(NAME.to_owned()).stack_size(STACK);
-        thread.spawn(move || door.attend())
-    };
-    start_one()?;
-    // Where the number of processes is limited, fewer do.
-    (1..THREADS).map_while(|_| start_one().ok()).for_each(drop);
-    Ok(())
+    door.open(THREADS)
 }
 
 impl Door {
-    fn attend(&self) {
+    /// Starts one thread, which starts the next when it has answered for the first time, until there are so many: nobody
+    /// waits for them at the start, and who is hardly ever asked needs few.
+    fn open(self: Arc<Self>, threads: NonZeroUsize) -> io::Result<()> {
+        let thread = thread::Builder::new().name(NAME.to_owned()).stack_size(STACK);
+        thread.spawn(move || self.attend(threads.get() - 1)).map(drop)
+    }
+
+    fn attend(self: Arc<Self>, further: usize) {
         threads::ask_for_short_slices(SLICE);
         let _inside = self.runtime.enter();
+        let mut further = NonZeroUsize::new(further);
         let mut pause = PAUSES.0;
         loop {
             match self.listener.accept() {
                 Ok((stream, address)) => {
                     pause = PAUSES.0;
                     self.welcome(stream, address);
+                    if let Some(further) = further.take() {
+                        // Where the number of processes is limited, fewer do.
+                        let _ = self.clone().open(further);
+                    }
                 }
                 Err(_) => {
                     // No descriptor or no memory is left: the oldest idle connection gives its own back.

@@ -42,6 +42,7 @@ const HEADER_SIZE: usize = 8 * 1024;
 const REST: Duration = Duration::from_secs(1);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
+
 /// What all connections share.
 struct Server {
     view: View,
@@ -80,20 +81,22 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Answers for ever; calls `rest` when some time has passed since an answer, and under load as often. To be called inside
-/// the runtime.
-pub async fn serve(
+/// Begins to answer; fails where no thread is to be had for that. What it gives calls `rest` when some time has passed
+/// since an answer, and under load as often, and never ends. To be called inside the runtime.
+pub fn serve(
     listener: TcpListener,
     view: View,
     rest: impl Fn() + Send + 'static,
-) -> io::Result<()> {
+) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let server = Arc::new(Server { view, answered: Notify::new() });
     accept::start(listener, server.clone())?;
-    loop {
-        server.answered.notified().await;
-        sleep(REST).await;
-        rest();
-    }
+    Ok(async move {
+        loop {
+            server.answered.notified().await;
+            sleep(REST).await;
+            rest();
+        }
+    })
 }
 
 /// Serves one connection until it ends, in whatever way.
