@@ -56,7 +56,7 @@ fn each_probe_is_answered_by_the_thread_that_has_slept_longest() {
     let mut stead = busy(Stead::example("print_signals").args(["--exit-on", "15:0"])).start();
     stead.wait_ready();
     wait_for_other_threads(&stead);
-    // Each starts the next when it has answered for the first time.
+    // Each starts the next at its first connection.
     let accepting = || processes::threads_named(stead.pid(), "stead-accept");
     assert!(until(LIMIT, || stead.status("/livez") == 200 && accepting().len() == 8));
     let threads = accepting();

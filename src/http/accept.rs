@@ -46,9 +46,11 @@ struct Door {
     server: Arc<Server>,
     connections: Connections,
     runtime: Handle,
-    /// Whether a thread waits for a request.
+    /// How many threads there are.
+    threads: AtomicUsize,
+    /// Whether one of them waits for a request.
     waiting: AtomicBool,
-    /// How many threads answer now.
+    /// How many of them answer now.
     answering: AtomicUsize,
 }
 
@@ -60,6 +62,7 @@ pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()
         server,
         connections,
         runtime: Handle::current(),
+        threads: AtomicUsize::new(0),
         waiting: AtomicBool::new(false),
         answering: AtomicUsize::new(0),
     });
@@ -67,14 +70,15 @@ pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()
 }
 
 impl Door {
-    /// Starts one thread, which starts the next when it has answered for the first time, until there are so many: nobody
-    /// waits for them at the start, and who is hardly ever asked needs few.
+    /// Starts one thread, which starts the next at its first connection, until there are so many: nobody waits for them at
+    /// the start, and who is hardly ever asked needs few.
     fn open(self: Arc<Self>, threads: NonZeroUsize) -> io::Result<()> {
         let thread = thread::Builder::new().name(NAME.to_owned()).stack_size(STACK);
         thread.spawn(move || self.attend(threads.get() - 1)).map(drop)
     }
 
     fn attend(self: Arc<Self>, further: usize) {
+        self.threads.fetch_add(1, Ordering::Relaxed);
         threads::ask_for_short_slices(SLICE);
         let _inside = self.runtime.enter();
         let mut further = NonZeroUsize::new(further);
@@ -83,11 +87,11 @@ impl Door {
             match self.listener.accept() {
                 Ok((stream, address)) => {
                     pause = PAUSES.0;
-                    self.welcome(stream, address);
                     if let Some(further) = further.take() {
                         // Where the number of processes is limited, fewer do.
                         let _ = self.clone().open(further);
                     }
+                    self.welcome(stream, address);
                 }
                 Err(_) => {
                     // No descriptor or no memory is left: the oldest idle connection gives its own back.
@@ -113,9 +117,10 @@ impl Door {
         }
     }
 
-    /// A request comes right behind its connection: who waits for it wakes nobody else.
+    /// A request comes right behind its connection: who waits for it wakes nobody else. Others must be there for whoever
+    /// comes meanwhile.
     fn wait_for_request(&self, stream: &TcpStream) {
-        if self.waiting.swap(true, Ordering::Relaxed) {
+        if self.threads.load(Ordering::Relaxed) < 2 || self.waiting.swap(true, Ordering::Relaxed) {
             return;
         }
         // Whatever comes of it is found again when it is read.
