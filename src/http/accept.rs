@@ -30,8 +30,9 @@ const THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 pub const NAME: &str = "stead-accept";
 /// Enough for the page and the metrics of all checks; only what is touched counts.
 const STACK: usize = 512 * 1024;
-/// The processor time of an answer whose code is mapped anew: 0.2 to 0.4 ms, among ten thousand processes that end.
-const SLICE: Duration = Duration::from_micros(500);
+/// Enough processor time for an answer whose code is mapped anew: mostly 0.2 to 0.4 ms among ten thousand processes that
+/// end, now and then with the kernel's work for them on top.
+const SLICE: Duration = Duration::from_millis(1);
 /// The rest of a thread that was not alone in answering, so that a flood of connections gets about one thread's share of
 /// the processors, and not that of all.
 const TURN: Duration = Duration::from_millis(10);
