@@ -35,23 +35,6 @@ pub fn wait_exit_of_frozen(stead: &mut Running, frozen: &mut Frozen) -> i32 {
 }
 
 #[test]
-fn probes_are_answered_while_the_checks_have_no_thread() {
-    let mut stead = busy(Stead::example("print_signals").args(["--exit-on", "15:0"])).start();
-    stead.wait_ready();
-    wait_for_other_threads(&stead);
-    let frozen = Frozen::named(stead.pid(), "stead-http");
-    assert_eq!(frozen.count(), 1);
-    // Many more than there are threads which accept, and so each of them several times.
-    for _ in 0..50 {
-        assert_eq!(stead.status("/livez"), 200);
-        assert_eq!(stead.status("/readyz"), 503);
-    }
-    drop(frozen);
-    stead.signal(libc::SIGTERM);
-    assert_eq!(stead.wait_exit(LIMIT), 0);
-}
-
-#[test]
 fn each_probe_is_answered_by_the_thread_that_has_slept_longest() {
     let mut stead = busy(Stead::example("print_signals").args(["--exit-on", "15:0"])).start();
     stead.wait_ready();

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
@@ -36,8 +36,6 @@ const SLICE: Duration = Duration::from_millis(1);
 /// The rest of a thread that was not alone in answering, so that a flood of connections gets about one thread's share of
 /// the processors, and not that of all.
 const TURN: Duration = Duration::from_millis(10);
-/// How long one connection at a time is waited for whose request is still under way. Any other is the runtime's.
-const PATIENCE: Duration = Duration::from_millis(250);
 /// The wait after an error of accept, doubled with each up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
@@ -47,11 +45,7 @@ struct Door {
     server: Arc<Server>,
     connections: Connections,
     runtime: Handle,
-    /// How many threads there are.
-    threads: AtomicUsize,
-    /// Whether one of them waits for a request.
-    waiting: AtomicBool,
-    /// How many of them answer now.
+    /// How many threads answer now.
     answering: AtomicUsize,
 }
 
@@ -63,8 +57,6 @@ pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()
         server,
         connections,
         runtime: Handle::current(),
-        threads: AtomicUsize::new(0),
-        waiting: AtomicBool::new(false),
         answering: AtomicUsize::new(0),
     });
     door.open(THREADS)
@@ -79,8 +71,10 @@ impl Door {
     }
 
     fn attend(self: Arc<Self>, further: usize) {
-        self.threads.fetch_add(1, Ordering::Relaxed);
-        threads::ask_for_short_slices(SLICE);
+        // Those that it starts inherit it.
+        if further + 1 == THREADS.get() {
+            threads::ask_for_short_slices(SLICE);
+        }
         let _inside = self.runtime.enter();
         let mut further = NonZeroUsize::new(further);
         let mut pause = PAUSES.0;
@@ -108,7 +102,6 @@ impl Door {
     fn welcome(&self, stream: TcpStream, address: SocketAddr) {
         let peer = Peer::of(&stream, address);
         let activity = self.connections.expect();
-        self.wait_for_request(&stream);
         let is_alone = self.answering.fetch_add(1, Ordering::Relaxed) == 0;
         let rest = Stream::new(stream).ok().and_then(|it| self.serve(it, peer, activity.clone()));
         self.answering.fetch_sub(1, Ordering::Relaxed);
@@ -116,17 +109,6 @@ impl Door {
         if !is_alone {
             thread::sleep(TURN);
         }
-    }
-
-    /// A request comes right behind its connection: who waits for it wakes nobody else. Others must be there for whoever
-    /// comes meanwhile.
-    fn wait_for_request(&self, stream: &TcpStream) {
-        if self.threads.load(Ordering::Relaxed) < 2 || self.waiting.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        // Whatever comes of it is found again when it is read.
-        let _ = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.peek(&mut [0]));
-        self.waiting.store(false, Ordering::Relaxed);
     }
 
     /// Does what can be done for a connection without waiting, and gives what is left.

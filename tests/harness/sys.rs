@@ -187,15 +187,6 @@ impl Frozen {
         frozen
     }
 
-    /// Holds the threads of the process that are named so.
-    pub fn named(pid: i32, name: &str) -> Self {
-        let mut frozen = Self(Vec::new());
-        for thread in super::processes::threads_named(pid, name) {
-            frozen.hold(thread).unwrap_or_else(|e| panic!("cannot hold thread {thread}: {e}"));
-        }
-        frozen
-    }
-
     fn hold(&mut self, thread: i32) -> Result<()> {
         let none = std::ptr::null_mut::<libc::c_void>();
         // SAFETY: these requests read and write no memory of this process.
