@@ -76,11 +76,6 @@ fn is_named_well(fault: Fault, class: &str) -> bool {
     }
 }
 
-/// How many threads it has beside those that accept the endpoints' connections.
-fn threads_that_do_not_accept(pid: i32) -> usize {
-    processes::threads_of(pid).len() - processes::threads_named(pid, "stead-accept").len()
-}
-
 #[test]
 fn each_fault_ends_at_its_deadline_with_class_and_stage_and_delays_nothing_else() {
     let app = App::new();
@@ -172,7 +167,7 @@ fn a_hung_resolver_holds_up_neither_the_other_checks_nor_each_other() {
         }
         // Several attempts each, and one look-up: stead's own threads are at most three, and those that accept.
         assert!(until(LIMIT, || attempts(&stead, "name0") >= 5));
-        let threads = threads_that_do_not_accept(stead.pid());
+        let threads = processes::threads_that_do_not_accept(stead.pid());
         assert!(threads <= 3 + names, "{threads} threads");
         assert_eq!(stead.status("/readyz"), 200);
     });
@@ -316,7 +311,7 @@ fn ten_thousand_rounds_leave_no_thread_descriptor_or_memory_behind() {
     assert!(settles, "resident: {resident} KiB, later {} KiB", resident_kib(stead.pid()));
     // One connection each at most, the look-ups' and stead's own.
     assert!(open < 3 * in_parallel + 20, "{open} descriptors");
-    let threads = threads_that_do_not_accept(stead.pid());
+    let threads = processes::threads_that_do_not_accept(stead.pid());
     assert!(threads <= 3 + 2 * in_parallel, "{threads} threads");
 }
 

@@ -72,3 +72,8 @@ pub fn threads_named(pid: i32, name: &str) -> Vec<i32> {
     };
     threads_of(pid).into_iter().filter(is_named).collect()
 }
+
+/// How many threads a stead has beside those that accept the endpoints' connections, which come with them.
+pub fn threads_that_do_not_accept(pid: i32) -> usize {
+    threads_of(pid).len() - threads_named(pid, "stead-accept").len()
+}
