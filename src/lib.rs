@@ -24,8 +24,8 @@
 //! - One place reaps, and the same task kills: no pid is signalled after it was reaped.
 //! - Nothing that checks, serves or logs can delay signals, reaping or the drain: those are the main thread's, the
 //!   checks and what lasts of the endpoints' connections a second one's, accepting those and their first answers some
-//!   threads' more, so that the checks delay no probe that brings its request along; writing the log is another one's, the child's output that of
-//!   one thread a stream, counting the app's connections in a drain one more's.
+//!   threads' more, so that the checks delay no probe that brings its request along; writing the log is another one's, the
+//!   child's output that of one thread a stream, counting the app's connections in a drain one more's.
 //! - Liveness depends on nothing outside the container; the endpoints outlive the drain.
 //! - The child has the signal mask and dispositions, the directory and the descriptors that stead was started with.
 //! - After the child was started nothing gives up: only its end ends stead.

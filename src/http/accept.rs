@@ -100,7 +100,7 @@ impl Door {
 
     /// Sees to a connection: its first answer, and a task for what comes after that.
     fn welcome(&self, stream: TcpStream, address: SocketAddr) {
-        let peer = Peer::of(&stream, address);
+        let peer = who_asks(&stream, address);
         let activity = self.connections.expect();
         let is_alone = self.answering.fetch_add(1, Ordering::Relaxed) == 0;
         let rest = Stream::new(stream).ok().and_then(|it| self.serve(it, peer, activity.clone()));
@@ -124,4 +124,11 @@ impl Door {
         let first = catch_unwind(AssertUnwindSafe(|| served.as_mut().poll(&mut context)));
         first.is_ok_and(|first| first.is_pending()).then_some(served)
     }
+}
+
+fn who_asks(stream: &TcpStream, address: SocketAddr) -> Peer {
+    let is_loopback = address.ip().to_canonical().is_loopback();
+    // Whoever comes from the very address that it goes to is here; from elsewhere the kernel drops that ("martian").
+    let is_here = is_loopback || stream.local_addr().is_ok_and(|own| own.ip() == address.ip());
+    Peer { is_loopback, is_here }
 }

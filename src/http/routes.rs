@@ -1,6 +1,5 @@
 //! From a request to a response; pure, but for the clock and the channels that it reads.
 
-use std::net::{SocketAddr, TcpStream};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -54,16 +53,6 @@ pub(super) struct Peer {
     pub(super) is_loopback: bool,
     /// From this machine, as far as its network namespace goes.
     pub(super) is_here: bool,
-}
-
-impl Peer {
-    /// Who a connection comes from.
-    pub(super) fn of(stream: &TcpStream, address: SocketAddr) -> Self {
-        let is_loopback = address.ip().to_canonical().is_loopback();
-        // Whoever comes from the very address that it goes to is here; from elsewhere the kernel drops that ("martian").
-        let is_here = is_loopback || stream.local_addr().is_ok_and(|own| own.ip() == address.ip());
-        Self { is_loopback, is_here }
-    }
 }
 
 /// A path that is answered.

@@ -20,7 +20,8 @@ struct Attributes {
 /// Asks that this thread get the processor soon and for short: among those that have the same right to it, the one
 /// whose slice would be over first comes first. The slice is two thirds of what it would be, which depends on the number
 /// of processors (0.7 ms with one, 1.4 ms with two), and at most so long. It gets no larger share of the time, for which
-/// it needs no privilege, and threads that it starts inherit it. Kernels before 6.12 know no slices, and threads that are not scheduled normally stay as they are.
+/// it needs no privilege, and threads that it starts inherit it. Kernels before 6.12 know no slices; threads that are not
+/// scheduled normally stay as they are.
 pub fn ask_for_short_slices(longest: Duration) {
     let Some(mut attributes) = Attributes::own() else { return };
     let is_normal = [libc::SCHED_OTHER, libc::SCHED_BATCH].map(|policy| policy as u32);
