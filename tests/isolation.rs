@@ -6,8 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::harness::processes::ACCEPTING;
 use crate::harness::sys::{self, Frozen};
 use crate::harness::{
     LIMIT, Place, Running, Stead, first_real_time_signal, http, processes, until,
@@ -34,36 +35,69 @@ pub fn wait_exit_of_frozen(stead: &mut Running, frozen: &mut Frozen) -> i32 {
     stead.wait_exit(LIMIT)
 }
 
-#[test]
-fn each_probe_is_answered_by_the_thread_that_has_slept_longest() {
-    let mut stead = busy(Stead::example("print_signals").args(["--exit-on", "15:0"])).start();
+/// A stead whose threads that accept have all been started, and wait; and those threads.
+fn with_all_that_accept() -> (Running, Vec<i32>) {
+    let child = Stead::example("print_signals").args(["--exit-on", "15:0"]);
+    let stead = busy(child).start();
     stead.wait_ready();
     wait_for_other_threads(&stead);
-    // Each starts the next at its first connection.
-    let accepting = || processes::threads_named(stead.pid(), "stead-accept");
-    assert!(until(LIMIT, || stead.status("/livez") == 200 && accepting().len() == 8));
+    // The first answer, which has been given by now, starts all others.
+    let accepting = || processes::threads_that_accept(stead.pid());
+    assert!(until(LIMIT, || accepting().len() == ACCEPTING));
     let threads = accepting();
-    let sleeps = |thread: &i32| {
-        let status = std::fs::read_to_string(format!("/proc/{}/task/{thread}/status", stead.pid()));
-        let status = status.expect("the state of a thread");
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        line.and_then(|count| count.trim().parse::<u64>().ok()).expect("how often it has slept")
-    };
-    let all_wait = || threads.iter().all(|thread| processes::state(*thread) == Some('S'));
-    assert!(until(LIMIT, all_wait));
-    let before: Vec<u64> = threads.iter().map(sleeps).collect();
+    assert!(until(LIMIT, || all_wait(&threads)));
+    (stead, threads)
+}
+
+fn all_wait(threads: &[i32]) -> bool {
+    threads.iter().all(|thread| processes::state(*thread) == Some('S'))
+}
+
+/// How often each of these threads has slept.
+fn sleeps(threads: &[i32]) -> Vec<u64> {
+    let of = |thread: &i32| processes::status(*thread, "voluntary_ctxt_switches");
+    threads.iter().map(|thread| of(thread).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn each_probe_is_answered_by_the_thread_that_has_slept_longest() {
+    let (mut stead, threads) = with_all_that_accept();
+    let before = sleeps(&threads);
     // Each is asked once the one before it waits again.
     for _ in &threads {
-        assert!(until(LIMIT, all_wait));
+        assert!(until(LIMIT, || all_wait(&threads)));
         assert_eq!(stead.status("/livez"), 200);
     }
-    assert!(until(LIMIT, all_wait));
-    let after: Vec<u64> = threads.iter().map(sleeps).collect();
+    assert!(until(LIMIT, || all_wait(&threads)));
+    let after = sleeps(&threads);
     for (before, after) in before.iter().zip(&after) {
         assert!(after > before, "{threads:?} have slept {before:?} times, then {after:?}");
     }
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 0);
+}
+
+#[test]
+fn a_connection_wakes_a_thread_once_its_request_is_there_and_not_before() {
+    let (stead, threads) = with_all_that_accept();
+    // For longer than a second nobody keeps it back; a round that took as long on a busy machine shows nothing.
+    let woke = (0..5).find_map(|_| {
+        let began = Instant::now();
+        let before = sleeps(&threads);
+        let mut stream = http::connect(stead.port()).expect("a connection");
+        thread::sleep(Duration::from_millis(200));
+        let meanwhile = sleeps(&threads);
+        let was_in_time = began.elapsed() < Duration::from_millis(900);
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("asking");
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).expect("the answer");
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        let woken = || sleeps(&threads) != meanwhile;
+        assert!(until(LIMIT, woken), "another thread answered");
+        assert!(until(LIMIT, || all_wait(&threads)));
+        was_in_time.then_some(before != meanwhile)
+    });
+    assert_eq!(woke, Some(false), "(None: no round was in time)");
 }
 
 #[test]

@@ -8,7 +8,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,8 +23,9 @@ use super::stream::Stream;
 use super::{Server, answer};
 use crate::sys::{descriptors, threads};
 
-/// How many threads accept: so many answers are to be had at once. Each costs some 20 KiB.
-const THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// How many threads accept: so many answers are to be had while ten thousand processes end, because among them one that
+/// has answered waits for about as long as that takes. Each costs some 20 KiB.
+const THREADS: usize = 16;
 /// The name of each.
 pub const NAME: &str = "stead-accept";
 /// Enough for the page and the metrics of all checks; only what is touched counts.
@@ -59,35 +59,39 @@ pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()
         runtime: Handle::current(),
         answering: AtomicUsize::new(0),
     });
-    door.open(THREADS)
+    door.open(Door::attend_first)
 }
 
 impl Door {
-    /// Starts one thread, which starts the next at its first connection, until there are so many: nobody waits for them at
-    /// the start, and who is hardly ever asked needs few.
-    fn open(self: Arc<Self>, threads: NonZeroUsize) -> io::Result<()> {
+    fn open(self: Arc<Self>, attend: impl FnOnce(&Arc<Self>) + Send + 'static) -> io::Result<()> {
         let thread = thread::Builder::new().name(NAME.to_owned()).stack_size(STACK);
-        thread.spawn(move || self.attend(threads.get() - 1)).map(drop)
+        thread.spawn(move || attend(&self)).map(drop)
     }
 
-    fn attend(self: Arc<Self>, further: usize) {
+    /// Starts the others behind its first answer: nobody waits for them at the start, and who is never asked needs none.
+    fn attend_first(self: &Arc<Self>) {
         // Those that it starts inherit it.
-        if further + 1 == THREADS.get() {
-            threads::ask_for_short_slices(SLICE);
+        threads::ask_for_short_slices(SLICE);
+        self.accept_one();
+        for _ in 1..THREADS {
+            // Where the number of processes is limited, fewer do.
+            let _ = self.clone().open(|door| door.attend());
         }
-        let _inside = self.runtime.enter();
-        let mut further = NonZeroUsize::new(further);
+        self.attend();
+    }
+
+    fn attend(&self) {
+        loop {
+            self.accept_one();
+        }
+    }
+
+    /// Waits for a connection, whatever else may come, and sees to it.
+    fn accept_one(&self) {
         let mut pause = PAUSES.0;
         loop {
             match self.listener.accept() {
-                Ok((stream, address)) => {
-                    pause = PAUSES.0;
-                    if let Some(further) = further.take() {
-                        // Where the number of processes is limited, fewer do.
-                        let _ = self.clone().open(further);
-                    }
-                    self.welcome(stream, address);
-                }
+                Ok((stream, address)) => return self.welcome(stream, address),
                 Err(_) => {
                     // No descriptor or no memory is left: the oldest idle connection gives its own back.
                     self.connections.evict();
@@ -100,6 +104,7 @@ impl Door {
 
     /// Sees to a connection: its first answer, and a task for what comes after that.
     fn welcome(&self, stream: TcpStream, address: SocketAddr) {
+        let _inside = self.runtime.enter();
         let peer = who_asks(&stream, address);
         let activity = self.connections.expect();
         let is_alone = self.answering.fetch_add(1, Ordering::Relaxed) == 0;

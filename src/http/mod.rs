@@ -28,6 +28,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::config::Listen;
+use crate::sys::sockets;
 pub use accept::NAME as ACCEPTS;
 use connections::Activity;
 pub use routes::View;
@@ -36,6 +37,8 @@ use stream::Stream;
 
 /// The time for a request's header.
 const HEADER_TIME: Duration = Duration::from_secs(2);
+/// For how long a connection without a byte is the kernel's alone, as near as it can do that.
+const SILENCE: Duration = Duration::from_secs(1);
 /// The size of a request's header, in bytes.
 const HEADER_SIZE: usize = 8 * 1024;
 /// How long after an answer it is time to rest; those of the meantime are taken together.
@@ -76,6 +79,9 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(false)?;
     }
     socket.set_reuse_address(true)?;
+    // Each connection inherits it: a small answer should not wait for the acknowledgement of the one before it.
+    socket.set_tcp_nodelay(true)?;
+    sockets::await_data(&socket, SILENCE);
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -27,8 +27,6 @@ impl Stream {
     /// Takes a stream.
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        // A small answer should not wait for the acknowledgement of the one before it.
-        let _ = stream.set_nodelay(true);
         Ok(Self::Fresh(stream))
     }
 

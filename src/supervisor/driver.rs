@@ -86,7 +86,7 @@ impl Running<'_> {
             let requests = self.requests.as_ref().map(|requests| requests.bell().as_raw_fd());
             // An end that is known is waited for as somebody's to reap.
             let end = self.job.as_ref().and_then(Job::end).filter(|_| self.awaited.is_none());
-            self.signals.wait_beside([self.errands.bell(), requests, end], limit);
+            self.errands.wait(self.signals, [requests, end], limit);
         }
     }
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tracing::info;
 
+use super::pace::{Clocks, Pace};
 use crate::errand::{self, Client, Errand, Inbox, Moment, Order};
 use crate::signal::Signal;
 use crate::sys::process::{self, Change, Pid, Reaped};
-use crate::sys::signals::Inherited;
+use crate::sys::signals::{Inherited, SignalFd};
 use crate::sys::spawn::{Leads, Program, Streams, environment, start};
 
 /// The commands that run, and where others are asked for.
@@ -28,6 +29,7 @@ pub struct Errands<'a> {
     running: Vec<Running>,
     /// Groups whose leaders were reaped, and which were killed and may not be gone yet.
     dying: Vec<Pid>,
+    pace: Pace,
 }
 
 /// A command that was started and not reaped yet.
@@ -44,12 +46,8 @@ impl<'a> Errands<'a> {
         let directory =
             directory.and_then(|path| CString::new(path.into_os_string().into_vec()).ok());
         let (running, dying) = (Vec::new(), Vec::new());
-        Self { inbox, inherited, directory, moment: Moment::PreStart, running, dying }
-    }
-
-    /// What becomes readable when somebody wants something here.
-    pub fn bell(&self) -> Option<RawFd> {
-        self.inbox.as_ref().map(|inbox| inbox.bell.as_raw_fd())
+        let (moment, pace) = (Moment::PreStart, Pace::default());
+        Self { inbox, inherited, directory, moment, running, dying, pace }
     }
 
     /// Kills what nobody waits for any more, and starts one command that is asked for. One at a time, so that a crowd
@@ -131,9 +129,23 @@ impl<'a> Errands<'a> {
         self.running.iter().any(|running| running.leader == group) || self.dying.contains(&group)
     }
 
-    /// Collects one change of any child, as [`process::reap`] does. What is left of the group of a command that has ended
-    /// is killed before the command is reaped: as long as it is a zombie, its pid cannot be anybody else's.
+    /// Collects one change of any child, as [`process::reap`] does, or says that there is nothing where it is no time to look
+    /// for any.
     pub fn reap(&mut self) -> Reaped {
+        if !self.pace.may_look(Clocks::read()) {
+            return Reaped::Nothing;
+        }
+        let reaped = self.look();
+        match reaped {
+            Reaped::Changed(..) => self.pace.found(),
+            Reaped::Nothing | Reaped::NoChild => self.pace.found_nothing(Clocks::read()),
+        }
+        reaped
+    }
+
+    /// What is left of the group of a command that has ended is killed before the command is reaped: as long as it is a
+    /// zombie, its pid cannot be anybody else's.
+    fn look(&mut self) -> Reaped {
         if self.running.is_empty() {
             return process::reap();
         }
@@ -150,6 +162,23 @@ impl<'a> Errands<'a> {
                 return changed;
             }
         }
+    }
+
+    /// Waits until there may be something to do: a signal, somebody who wants something here, one of these that can be
+    /// read or is at its end (says which), the time to look for children again, or the limit.
+    pub fn wait(
+        &self,
+        signals: &SignalFd,
+        [one, two]: [Option<RawFd>; 2],
+        limit: Option<Duration>,
+    ) -> [bool; 2] {
+        let bell = self.inbox.as_ref().map(|inbox| inbox.bell.as_raw_fd());
+        let rest = self.pace.left(Clocks::read());
+        // Until then nobody needs to hear that there are more.
+        let _aside = rest.filter(|rest| !rest.is_zero()).map(|_| signals.without(Signal::CHLD));
+        let limit = limit.into_iter().chain(rest).min();
+        let [one, two, _] = signals.wait_beside([one, two, bell], limit);
+        [one, two]
     }
 
     /// Takes in the end of a command, if it is one of these.

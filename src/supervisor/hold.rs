@@ -136,7 +136,7 @@ pub fn hold(
         let left = gate.limit.map(|limit| limit.saturating_sub(start.elapsed()));
         let look = gate.leases.iter().map(Lease::look);
         let left = left.into_iter().chain(look).min();
-        [open, ..] = queue.wait_beside([Some(gate.pipe.as_raw_fd()), errands.bell(), None], left);
+        [open, _] = errands.wait(queue, [Some(gate.pipe.as_raw_fd()), None], left);
         if !open && gate.limit.is_some_and(|limit| start.elapsed() >= limit) {
             return Held::TimedOut;
         }

@@ -8,6 +8,7 @@ pub mod hold;
 mod job;
 pub mod lease;
 pub mod lifecycle;
+mod pace;
 pub mod phase;
 pub mod requests;
 mod stragglers;

@@ -100,14 +100,16 @@ pub struct SignalFd(OwnedFd);
 impl SignalFd {
     /// Opens the queue for every signal; [`block_all`] must have come before.
     pub fn open() -> io::Result<Self> {
-        let mut all = MaybeUninit::uninit();
-        // SAFETY: the set is filled before it is read, and the descriptor is ours alone.
-        unsafe {
-            checked(libc::sigfillset(all.as_mut_ptr()))?;
-            let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-            let fd = checked(libc::signalfd(-1, all.as_ptr(), flags))?;
-            Ok(Self(OwnedFd::from_raw_fd(fd)))
-        }
+        let fd = signalfd(-1, None)?;
+        // SAFETY: the descriptor is ours alone.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Leaves one signal aside, where it waits, until what this gives is dropped.
+    pub fn without(&self, signal: Signal) -> Aside<'_> {
+        // The arguments are known to be good: the queue is one, and whatever it leaves aside is blocked.
+        let _ = signalfd(self.as_raw_fd(), Some(signal));
+        Aside(self)
     }
 
     /// The next signal that is waiting, if there is one. Never blocks.
@@ -147,6 +149,28 @@ impl SignalFd {
         poll(&mut fds, limit);
         let [_, others @ ..] = fds;
         others.map(|other| other.revents != 0)
+    }
+}
+
+/// For as long as a signal is left aside.
+pub struct Aside<'a>(&'a SignalFd);
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        let _ = signalfd(self.0.as_raw_fd(), None);
+    }
+}
+
+/// signalfd(2) for every signal but one: a new queue where `fd` is -1, else that one from now on.
+fn signalfd(fd: RawFd, but: Option<Signal>) -> io::Result<RawFd> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the set is filled before it is used.
+    unsafe {
+        checked(libc::sigfillset(set.as_mut_ptr()))?;
+        if let Some(signal) = but {
+            checked(libc::sigdelset(set.as_mut_ptr(), signal.number()))?;
+        }
+        checked(libc::signalfd(fd, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))
     }
 }
 

@@ -33,19 +33,10 @@ fn raw_hands_over_the_very_same_file() {
         let child = stead.child_pid();
         let name = |pid: i32| fs::read_link(format!("/proc/{pid}/fd/1")).expect("a stream");
         assert_eq!((name(child), name(stead.pid())), (own.clone(), own.clone()));
-        assert_eq!(threads_named(stead.pid(), "stdout"), 0);
+        assert_eq!(processes::threads_named(stead.pid(), "stdout"), Vec::<i32>::new());
         stead.signal(libc::SIGTERM);
         assert_eq!(stead.wait_exit(LIMIT), 143);
     }
-}
-
-/// How many threads of a process have this name.
-fn threads_named(pid: i32, name: &str) -> usize {
-    let is_named = |thread: &i32| {
-        let comm = fs::read_to_string(format!("/proc/{pid}/task/{thread}/comm"));
-        comm.is_ok_and(|comm| comm.trim_end() == name)
-    };
-    processes::threads_of(pid).iter().filter(|thread| is_named(thread)).count()
 }
 
 #[test]
@@ -62,7 +53,11 @@ fn stead_keeps_no_end_open_that_writes() {
     let script = "trap 'exit 0' TERM; echo ready; exec >&- 2>&-; while :; do sleep 0.01; done";
     let mut stead = Stead::script(script).options(["--logs", "json"]).start();
     stead.wait_for_line(LIMIT, |line| line.contains("ready"));
-    let ended = || ["stdout", "stderr"].iter().all(|name| threads_named(stead.pid(), name) == 0);
+    let ended = || {
+        ["stdout", "stderr"]
+            .iter()
+            .all(|name| processes::threads_named(stead.pid(), name).is_empty())
+    };
     assert!(until(LIMIT, ended), "the pipes are open though the child has closed them");
     stead.signal(libc::SIGTERM);
     assert_eq!(stead.wait_exit(LIMIT), 0);

@@ -73,7 +73,16 @@ pub fn threads_named(pid: i32, name: &str) -> Vec<i32> {
     threads_of(pid).into_iter().filter(is_named).collect()
 }
 
-/// How many threads a stead has beside those that accept the endpoints' connections, which come with them.
+/// The threads of a stead that accept the endpoints' connections: the first from the start, all others from the first
+/// answer on.
+pub fn threads_that_accept(pid: i32) -> Vec<i32> {
+    threads_named(pid, "stead-accept")
+}
+
+/// How many threads that accept there are in the end.
+pub const ACCEPTING: usize = 16;
+
+/// How many threads a stead has beside those that accept.
 pub fn threads_that_do_not_accept(pid: i32) -> usize {
-    threads_of(pid).len() - threads_named(pid, "stead-accept").len()
+    threads_of(pid).len() - threads_that_accept(pid).len()
 }
