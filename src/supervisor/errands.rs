@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::pace::{Clocks, Pace};
+use super::pace::Pace;
 use crate::errand::{self, Client, Errand, Inbox, Moment, Order};
 use crate::signal::Signal;
+use crate::sys::clock;
 use crate::sys::process::{self, Change, Pid, Reaped};
 use crate::sys::signals::{Inherited, SignalFd};
 use crate::sys::spawn::{Leads, Program, Streams, environment, start};
@@ -132,14 +133,12 @@ impl<'a> Errands<'a> {
     /// Collects one change of any child, as [`process::reap`] does, or says that there is nothing where it is no time to look
     /// for any.
     pub fn reap(&mut self) -> Reaped {
-        if !self.pace.may_look(Clocks::read()) {
+        if !self.pace.may_look(clock::monotonic_micros()) {
             return Reaped::Nothing;
         }
         let reaped = self.look();
-        match reaped {
-            Reaped::Changed(..) => self.pace.found(),
-            Reaped::Nothing | Reaped::NoChild => self.pace.found_nothing(Clocks::read()),
-        }
+        let has_found = matches!(reaped, Reaped::Changed(..));
+        self.pace.looked(clock::monotonic_micros(), has_found);
         reaped
     }
 
@@ -173,7 +172,7 @@ impl<'a> Errands<'a> {
         limit: Option<Duration>,
     ) -> [bool; 2] {
         let bell = self.inbox.as_ref().map(|inbox| inbox.bell.as_raw_fd());
-        let rest = self.pace.left(Clocks::read());
+        let rest = self.pace.left(clock::monotonic_micros());
         // Until then nobody needs to hear that there are more.
         let _aside = rest.filter(|rest| !rest.is_zero()).map(|_| signals.without(Signal::CHLD));
         let limit = limit.into_iter().chain(rest).min();

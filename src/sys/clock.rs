@@ -1,4 +1,4 @@
-//! The clocks that the child's lines and the lock's lease are read by, and how busy a thread is.
+//! The clocks that the child's lines, the lock's lease and the looks for ended children go by.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,11 +16,6 @@ pub fn monotonic_micros() -> u64 {
 /// The same, which goes on while the machine is suspended.
 pub fn boot_micros() -> u64 {
     read(libc::CLOCK_BOOTTIME)
-}
-
-/// Microseconds for which this thread has had a processor.
-pub fn thread_micros() -> u64 {
-    read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
 fn read(clock: libc::clockid_t) -> u64 {
