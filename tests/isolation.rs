@@ -100,6 +100,37 @@ fn a_connection_wakes_a_thread_once_its_request_is_there_and_not_before() {
     assert_eq!(woke, Some(false), "(None: no round was in time)");
 }
 
+/// How each of these threads is scheduled: `SCHED_OTHER`, `SCHED_RR`; sched(7).
+fn policies(threads: &[i32]) -> Vec<i32> {
+    let of = |thread: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{thread}/stat")).unwrap();
+        let (_, after_name) = stat.rsplit_once(')').unwrap();
+        after_name.split_whitespace().nth(38).unwrap().parse().unwrap()
+    };
+    threads.iter().map(of).collect()
+}
+
+#[test]
+fn threads_that_accept_come_before_all_others_where_they_may_and_as_long_as_few_ask() {
+    let (mut stead, threads) = with_all_that_accept();
+    // As root they may.
+    assert!(until(LIMIT, || policies(&threads) == [libc::SCHED_RR; ACCEPTING]));
+    let load = Load::on(stead.port());
+    assert!(until(LIMIT, || policies(&threads) == [libc::SCHED_OTHER; ACCEPTING]));
+    drop(load);
+    let first_again = until(LIMIT, || {
+        thread::sleep(Duration::from_millis(50));
+        stead.status("/livez") == 200 && policies(&threads) == [libc::SCHED_RR; ACCEPTING]
+    });
+    assert!(first_again, "{:?}", policies(&threads));
+    // Nothing else of stead's does, nor does the child.
+    let others = processes::threads_of(stead.pid()).into_iter().filter(|it| !threads.contains(it));
+    let others: Vec<i32> = others.chain([stead.child_pid()]).collect();
+    assert_eq!(policies(&others), vec![libc::SCHED_OTHER; others.len()]);
+    stead.signal(libc::SIGTERM);
+    assert_eq!(stead.wait_exit(LIMIT), 0);
+}
+
 #[test]
 fn signals_go_through_while_every_other_thread_is_held() {
     for place in Place::BOTH {

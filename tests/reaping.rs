@@ -105,12 +105,13 @@ fn reaping_ten_thousand_orphans_delays_no_probe_past_50_ms() {
 
 #[test]
 fn ten_thousand_orphans_that_end_together_delay_no_probe_past_50_ms() {
-    // While they still run, they want the processors as much as stead does. What else wants them can only add to it, so
-    // one series of storms of a few must do; a series has several, because one alone goes well by chance more often.
+    // While they still run, they want the processors as much as stead does, whose threads that accept come before all of
+    // them here, since root may have that. What else wants the processors can only add to it, so one series of storms of two
+    // must do; a series has several, because one alone may go well by chance.
     let mut series: Vec<Vec<Duration>> = Vec::new();
     let is_good = |storms: &Vec<Duration>| storms.iter().all(|it| *it < Duration::from_millis(50));
     while !series.last().is_some_and(is_good) {
-        assert!(series.len() < 5, "the slowest answers of each storm took {series:?}");
+        assert!(series.len() < 2, "the slowest answers of each storm took {series:?}");
         series.push((0..3).map(|_| slowest_probe_of_a_storm()).collect());
     }
 }

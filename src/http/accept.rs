@@ -4,13 +4,14 @@
 //! On a machine that is busy, a thread that has used a processor comes behind all others that want one, and one that has
 //! slept comes among the first (Linux' documentation, scheduler/sched-eevdf). So these threads do nothing else, there are
 //! some of them, and the kernel wakes the one that has slept longest: a probe's answer does not wait until each of ten
-//! thousand processes has had its turn.
+//! thousand processes has had its turn. Where it is allowed, they come before all others, for as long as
+//! few ask.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use super::connections::{Activity, Connections};
 use super::routes::Peer;
 use super::stream::Stream;
 use super::{Server, answer};
-use crate::sys::{descriptors, threads};
+use crate::sys::threads::Rank;
+use crate::sys::{clock, descriptors};
 
 /// How many threads accept: so many answers are to be had while ten thousand processes end, because among them one that
 /// has answered waits for about as long as that takes. Each costs some 20 KiB.
@@ -36,6 +38,10 @@ const SLICE: Duration = Duration::from_millis(1);
 /// The rest of a thread that was not alone in answering, so that a flood of connections gets about one thread's share of
 /// the processors, and not that of all.
 const TURN: Duration = Duration::from_millis(10);
+/// One answer in so long is given before all that is scheduled normally, in microseconds of the monotonic clock, and those
+/// of the last second are counted together: who asks more often than any platform gets no more of the processors by it.
+const SELDOM: u64 = 10_000;
+const TOGETHER: u64 = 1_000_000;
 /// The wait after an error of accept, doubled with each up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
@@ -47,6 +53,8 @@ struct Door {
     runtime: Handle,
     /// How many threads answer now.
     answering: AtomicUsize,
+    /// Until when the answers so far use up what may be given before all others.
+    used_until: AtomicU64,
 }
 
 /// Starts the first of the threads. To be called inside the runtime.
@@ -58,6 +66,7 @@ pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()
         connections,
         runtime: Handle::current(),
         answering: AtomicUsize::new(0),
+        used_until: AtomicU64::new(0),
     });
     door.open(Door::attend_first)
 }
@@ -70,28 +79,37 @@ impl Door {
 
     /// Starts the others behind its first answer: nobody waits for them at the start, and who is never asked needs none.
     fn attend_first(self: &Arc<Self>) {
-        // Those that it starts inherit it.
-        threads::ask_for_short_slices(SLICE);
-        self.accept_one();
+        let mut rank = Rank::with_slices_of(SLICE);
+        self.accept_one(&mut rank);
         for _ in 1..THREADS {
             // Where the number of processes is limited, fewer do.
-            let _ = self.clone().open(|door| door.attend());
+            let _ = self.clone().open(move |door| door.attend(rank));
         }
-        self.attend();
+        self.attend(rank);
     }
 
-    fn attend(&self) {
+    fn attend(&self, mut rank: Rank) {
         loop {
-            self.accept_one();
+            self.accept_one(&mut rank);
         }
     }
 
     /// Waits for a connection, whatever else may come, and sees to it.
-    fn accept_one(&self) {
+    fn accept_one(&self, rank: &mut Rank) {
         let mut pause = PAUSES.0;
         loop {
             match self.listener.accept() {
-                Ok((stream, address)) => return self.welcome(stream, address),
+                Ok((stream, address)) => {
+                    let is_seldom = self.is_seldom();
+                    if !is_seldom {
+                        rank.lower();
+                    }
+                    self.welcome(stream, address);
+                    if is_seldom {
+                        rank.raise();
+                    }
+                    return;
+                }
                 Err(_) => {
                     // No descriptor or no memory is left: the oldest idle connection gives its own back.
                     self.connections.evict();
@@ -100,6 +118,14 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// Whether so few ask that one more may be answered before all others; it is counted then.
+    fn is_seldom(&self) -> bool {
+        let now = clock::monotonic_micros();
+        let one_more =
+            |until: u64| Some(until.max(now) + SELDOM).filter(|it| *it <= now + TOGETHER);
+        self.used_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
     /// Sees to a connection: its first answer, and a task for what comes after that.

@@ -1,10 +1,11 @@
 //! How the scheduler treats a thread; sched(7).
 
+use std::ptr;
 use std::time::Duration;
 
 /// `struct sched_attr` of sched_setattr(2), as it was first.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Attributes {
     size: u32,
     policy: u32,
@@ -17,21 +18,45 @@ struct Attributes {
     period: u64,
 }
 
-/// Asks that this thread get the processor soon and for short: among those that have the same right to it, the one
-/// whose slice would be over first comes first. The slice is two thirds of what it would be, which depends on the number
-/// of processors (0.7 ms with one, 1.4 ms with two), and at most so long. It gets no larger share of the time, for which
-/// it needs no privilege, and threads that it starts inherit it. Kernels before 6.12 know no slices; threads that are not
-/// scheduled normally stay as they are.
-pub fn ask_for_short_slices(longest: Duration) {
-    let Some(mut attributes) = Attributes::own() else { return };
-    let is_normal = [libc::SCHED_OTHER, libc::SCHED_BATCH].map(|policy| policy as u32);
-    if !is_normal.contains(&attributes.policy) || attributes.runtime == 0 {
-        return;
+/// How soon a thread gets a processor. Threads that it starts inherit it, and may have a copy of this.
+#[derive(Clone, Copy)]
+pub struct Rank {
+    /// `None`: a thread that is not scheduled normally, which stays as it is.
+    usual: Option<Attributes>,
+    is_first: bool,
+}
+
+impl Rank {
+    /// Asks that this thread get a processor soon and for short: among those that have the same right to it, the one
+    /// whose slice would be over first comes first. The slice is two thirds of what it would be, which depends on the number
+    /// of processors (0.7 ms with one, 1.4 ms with two), and at most so long. It gets no larger share of the time, for which
+    /// it needs no privilege. Kernels before 6.12 know no slices.
+    pub fn with_slices_of(longest: Duration) -> Self {
+        let is_normal = [libc::SCHED_OTHER, libc::SCHED_BATCH].map(|policy| policy as u32);
+        let mut usual = Attributes::own().filter(|own| is_normal.contains(&own.policy));
+        if let Some(usual) = usual.as_mut().filter(|usual| usual.runtime != 0) {
+            let longest = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+            usual.runtime = (usual.runtime / 3 * 2).min(longest);
+            usual.take();
+        }
+        Self { usual, is_first: false }
     }
-    let longest = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-    attributes.runtime = (attributes.runtime / 3 * 2).min(longest);
-    // SAFETY: the structure is initialised and says its own size. Refused, all stays as it is.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+
+    /// Lets this thread come before all that is scheduled normally, where that is allowed (`CAP_SYS_NICE`, or
+    /// `RLIMIT_RTPRIO`).
+    pub fn raise(&mut self) {
+        if let Some(usual) = self.usual.filter(|_| !self.is_first) {
+            let (policy, priority) = (libc::SCHED_RR as u32, 1);
+            self.is_first = Attributes { policy, priority, nice: 0, runtime: 0, ..usual }.take();
+        }
+    }
+
+    /// Lets it be one of all again.
+    pub fn lower(&mut self) {
+        if let Some(usual) = self.usual.filter(|_| self.is_first) {
+            self.is_first = !usual.take();
+        }
+    }
 }
 
 impl Attributes {
@@ -42,6 +67,12 @@ impl Attributes {
         // SAFETY: the structure has the size that is given along.
         let read = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut own, size, 0) };
         (read == 0).then_some(Self { size, ..own })
+    }
+
+    /// Gives this thread these; says whether that is allowed. Refused, all stays as it is.
+    fn take(&self) -> bool {
+        // SAFETY: the structure is initialised and says its own size.
+        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, ptr::from_ref(self), 0) == 0 }
     }
 }
 
@@ -60,7 +91,7 @@ mod tests {
     fn the_slice_is_shorter_for_this_thread_and_nothing_else_changes() {
         let with = |longest| {
             let asking = std::thread::spawn(move || {
-                ask_for_short_slices(longest);
+                Rank::with_slices_of(longest);
                 Attributes::own().unwrap()
             });
             asking.join().unwrap()
@@ -73,5 +104,25 @@ mod tests {
         let others = |it: &Attributes| (it.policy, it.flags, it.nice, it.priority);
         assert_eq!([&short, &shorter].map(others), [others(&before); 2]);
         assert_eq!(Attributes::own().unwrap().runtime, before.runtime);
+    }
+
+    #[test]
+    fn who_comes_first_for_a_while_is_afterwards_what_it_was() {
+        let asking = std::thread::spawn(|| {
+            let mut rank = Rank::with_slices_of(Duration::from_micros(150));
+            let usual = Attributes::own().unwrap();
+            rank.raise();
+            let raised = Attributes::own().unwrap();
+            rank.lower();
+            (usual, raised, Attributes::own().unwrap(), rank)
+        });
+        let (usual, raised, lowered, rank) = asking.join().unwrap();
+        let all = |it: &Attributes| (it.policy, it.flags, it.nice, it.priority, it.runtime);
+        assert_eq!(all(&lowered), all(&usual));
+        assert!(!rank.is_first);
+        // SAFETY: geteuid always succeeds.
+        if unsafe { libc::geteuid() } == 0 {
+            assert_eq!((raised.policy, raised.priority), (libc::SCHED_RR as u32, 1));
+        }
     }
 }
