@@ -4,8 +4,7 @@
 //! On a machine that is busy, a thread that has used a processor comes behind all others that want one, and one that has
 //! slept comes among the first (Linux' documentation, scheduler/sched-eevdf). So these threads do nothing else, there are
 //! some of them, and the kernel wakes the one that has slept longest: a probe's answer does not wait until each of ten
-//! thousand processes has had its turn. Where it is allowed, they come before all others, for as long as
-//! few ask.
+//! thousand processes has had its turn. Where it is allowed, they come before all others, for as long as few ask.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -21,7 +21,7 @@ struct Attributes {
 /// How soon a thread gets a processor. Threads that it starts inherit it, and may have a copy of this.
 #[derive(Clone, Copy)]
 pub struct Rank {
-    /// `None`: a thread that is not scheduled normally, which stays as it is.
+    /// `None`: a thread that stays as it is, since it is not scheduled normally or may not be raised.
     usual: Option<Attributes>,
     is_first: bool,
 }
@@ -43,11 +43,12 @@ impl Rank {
     }
 
     /// Lets this thread come before all that is scheduled normally, where that is allowed (`CAP_SYS_NICE`, or
-    /// `RLIMIT_RTPRIO`).
+    /// `RLIMIT_RTPRIO`). Refused, it is not asked for again: where refusals are logged (SELinux), once is enough.
     pub fn raise(&mut self) {
         if let Some(usual) = self.usual.filter(|_| !self.is_first) {
             let (policy, priority) = (libc::SCHED_RR as u32, 1);
             self.is_first = Attributes { policy, priority, nice: 0, runtime: 0, ..usual }.take();
+            self.usual = self.is_first.then_some(usual);
         }
     }
 
@@ -120,9 +121,9 @@ mod tests {
         let all = |it: &Attributes| (it.policy, it.flags, it.nice, it.priority, it.runtime);
         assert_eq!(all(&lowered), all(&usual));
         assert!(!rank.is_first);
-        // SAFETY: geteuid always succeeds.
-        if unsafe { libc::geteuid() } == 0 {
-            assert_eq!((raised.policy, raised.priority), (libc::SCHED_RR as u32, 1));
-        }
+        // Who may not is not asked again.
+        let expected =
+            if rank.usual.is_some() { (libc::SCHED_RR as u32, 1) } else { (usual.policy, 0) };
+        assert_eq!((raised.policy, raised.priority), expected);
     }
 }
