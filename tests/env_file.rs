@@ -249,6 +249,11 @@ fn the_commands_environment_is_what_stead_was_given_whatever_stead_was_told() {
 
 /// Rewrites one file after the other, each as it is mounted anew, and fails where stead does not read one again.
 fn are_read_again(stead: &Running, files: &[(PathBuf, String)]) {
+    // Each check has looked at its files by then: a change before the first look is taken in without a word.
+    let found = stead.wait_for_event("checks found", LIMIT)["checks"].to_string();
+    let checks = found.split(", ").count();
+    let looked = until(3 * LIMIT, || stead.events_of("check changed").len() >= checks);
+    assert!(looked, "not each of {found} was attempted");
     let count = || stead.events_of("secret file read again").len();
     for (path, text) in files {
         let before = count();

@@ -25,8 +25,9 @@ use crate::sys::threads::Rank;
 use crate::sys::{clock, descriptors};
 
 /// How many threads accept: so many answers are to be had while ten thousand processes end, because among them one that
-/// has answered waits for about as long as that takes. Each costs some 20 KiB.
-const THREADS: usize = 16;
+/// has answered waits for about as long as that takes. Each costs some 20 KiB, and one of the processes that a container
+/// may have.
+const THREADS: usize = 8;
 /// The name of each.
 pub const NAME: &str = "stead-accept";
 /// Enough for the page and the metrics of all checks; only what is touched counts.

@@ -80,7 +80,7 @@ pub fn threads_that_accept(pid: i32) -> Vec<i32> {
 }
 
 /// How many threads that accept there are in the end.
-pub const ACCEPTING: usize = 16;
+pub const ACCEPTING: usize = 8;
 
 /// How many threads a stead has beside those that accept.
 pub fn threads_that_do_not_accept(pid: i32) -> usize {
